@@ -1,0 +1,1 @@
+"""The library every part of Ragstone stands on; importing it does nothing."""

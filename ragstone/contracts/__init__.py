@@ -1,0 +1,1 @@
+"""What the parts agree on: tables, records, names, identities and the one as-of rule. Standard library only."""

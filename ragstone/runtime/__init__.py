@@ -1,0 +1,1 @@
+"""What every process needs: settings, errors, logging, metrics, tracing and the local services."""

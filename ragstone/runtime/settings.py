@@ -1,0 +1,342 @@
+"""The settings: one frozen model, built once at the edge, and the only code that reads the environment.
+
+Precedence: arguments > environment > `<home>/conf.yaml` > `conf/<env>.yaml` > `conf/base.yaml`. A variable is named
+`RAGSTONE_<SECTION>_<FIELD>`, such as `RAGSTONE_LLM_URL`. Unknown keys and variables are refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from ragstone.contracts.identity import stable_hash
+from ragstone.runtime.errors import ConfigError
+
+_PREFIX = "RAGSTONE_"
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FilesSource(_Section):
+    """One folder of documents. `root` is taken relative to the working directory when it is not absolute."""
+
+    kind: Literal["files"] = "files"
+    root: Path
+    include: tuple[str, ...] = ("**/*.txt", "**/*.md", "**/*.rst", "**/*.html", "**/*.htm")
+    exclude: tuple[str, ...] = ()
+    acl: tuple[str, ...] = ("public",)
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class IngestSettings(_Section):
+    """How sources are read. Sizes are in bytes; the guard is a share of the source's living documents."""
+
+    max_item_bytes: int = Field(50_000_000, gt=0)
+    max_deleted_share: float = Field(0.2, ge=0, le=1)
+
+
+class ChunkingSettings(_Section):
+    """How documents are cut. Counts are word pieces without special tokens."""
+
+    chunker: Literal["structure"] = "structure"
+    max_tokens: int = Field(230, ge=16, le=254)
+    overlap_tokens: int = Field(30, ge=0)
+
+
+class EmbeddingSettings(_Section):
+    """Which encoder fills which embedding space. A different model or precision needs a space of its own."""
+
+    encoder: Literal["onnx", "sentence-transformers"] = "onnx"
+    model: str = "all-MiniLM-L6-v2"
+    space: str = Field("minilm_fp32", pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    max_tokens: int = Field(256, ge=8)
+
+
+class SparkSettings(_Section):
+    """The batch engine. Memory as Spark spells it."""
+
+    master: str = "local[2]"
+    driver_memory: str = "1g"
+    shuffle_partitions: int = Field(2, gt=0)
+    java_home: Path | None = None
+
+
+class RedisSettings(_Section):
+    """The online store. Without `url` each home has a local server of its own. Deadlines are in milliseconds."""
+
+    url: SecretStr | None = None
+    deadline_ms: int = Field(500, gt=0)
+
+
+class FeastSettings(_Section):
+    """The feature store. `registry` is a SQLAlchemy address; without it, SQLite below the home."""
+
+    project: str = Field("ragstone", pattern=r"^[a-z][a-z0-9_]*$")
+    registry: str | None = None
+    repo: Path = _PROJECT / "feature_repo"
+    write_batch_size: int = Field(5_000, gt=0)
+
+
+class IndexSettings(_Section):
+    """How indexes are built. Up to `quantised_above` chunks the search is exact and flat."""
+
+    quantised_above: int = Field(20_000, ge=0)
+    rerank_factor: int = Field(40, ge=1)
+    keep_versions: int = Field(5, ge=1)
+    verify_sample: int = Field(64, ge=1)
+
+
+class ApiKey(_Section):
+    """One caller. `sha256` is the hexadecimal SHA-256 of the key, so that the settings hold no secret."""
+
+    name: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    groups: tuple[str, ...]
+
+
+class ServingSettings(_Section):
+    """The chat service. Times are in seconds unless the name says milliseconds."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65_535)
+    api_keys: tuple[ApiKey, ...] = ()
+    top_k: int = Field(4, ge=1, le=50)
+    max_question_chars: int = Field(4_000, ge=1)
+    max_body_bytes: int = Field(65_536, ge=1)
+    deadline_ms: int = Field(10_000, gt=0)
+    session_ttl_s: int = Field(3_600, gt=0)
+    session_turns: int = Field(20, ge=1)
+    answer_ttl_s: int = Field(604_800, gt=0)
+
+
+class LlmSettings(_Section):
+    """An OpenAI-compatible model. Without `url` answers are extractive and nothing leaves the machine."""
+
+    url: str | None = None
+    model: str = "gpt-4o-mini"
+    api_key: SecretStr | None = None
+    temperature: float = Field(0.0, ge=0)
+    timeout_s: float = Field(8.0, gt=0)
+    prompt: str = "answer_v1"
+
+
+class AbstainSettings(_Section):
+    """The calibrated model that decides whether there is an answer: a logistic function of the named features.
+
+    Fitted by `ragstone tune abstain`; `evidence` is what that fit measured, copied into every index manifest.
+    """
+
+    intercept: float = 0.0
+    coefficients: dict[str, float] = Field(default_factory=dict)
+    threshold: float = Field(0.5, ge=0, le=1)
+    evidence: dict[str, Any] = Field(default_factory=dict)
+
+
+class LogSettings(_Section):
+    """What is logged, to standard error. `auto` means lines for people on a terminal and JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+
+
+class Settings(_Section):
+    """Everything that can be set. `home` holds all state; `assets` what set-up fetched once: jars and the model."""
+
+    env: str = Field("local", pattern=r"^[a-z][a-z0-9-]*$")
+    home: Path = Path(".ragstone")
+    conf: Path = _PROJECT / "conf"
+    assets: Path = Path(sys.prefix) / "share" / "ragstone"
+    sources: dict[str, FilesSource] = Field(default_factory=dict)
+    ingest: IngestSettings = IngestSettings()
+    chunking: ChunkingSettings = ChunkingSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    spark: SparkSettings = SparkSettings()
+    redis: RedisSettings = RedisSettings()
+    feast: FeastSettings = FeastSettings()
+    index: IndexSettings = IndexSettings()
+    serving: ServingSettings = ServingSettings()
+    llm: LlmSettings = LlmSettings()
+    abstain: AbstainSettings = AbstainSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def landing_root(self) -> Path:
+        """Return the folder of the landing zone."""
+        return self.home / "landing"
+
+    @property
+    def lake_root(self) -> Path:
+        """Return the folder below which every table stands."""
+        return self.home / "lake"
+
+    @property
+    def index_root(self) -> Path:
+        """Return the folder of index snapshots and of `CURRENT`."""
+        return self.home / "index"
+
+    @property
+    def reports_root(self) -> Path:
+        """Return the folder of quality reports."""
+        return self.home / "reports"
+
+    @property
+    def registry_url(self) -> str:
+        """Return the SQLAlchemy address of the Feast registry."""
+        return self.feast.registry or f"sqlite:///{self.home / 'registry' / 'registry.db'}"
+
+    def answer_hash(self) -> str:
+        """Return the identity of the settings that shape answers; secrets and addresses are left out."""
+        shaping = self.model_dump_json(include={"chunking", "embedding", "index", "abstain"})
+        return stable_hash("settings", shaping, self.serving.top_k, self.llm.model, self.llm.prompt)
+
+
+def load_settings(*, home: Path | None = None, env: str | None = None, **arguments: Any) -> Settings:
+    """Return the settings of this process.
+
+    `arguments` are sections or fields of `Settings`, as nested mappings, and win over everything. Paths come back
+    absolute, so that a later change of directory (Feast makes one) means nothing. Raises ConfigError.
+    """
+    environment = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX) and value != ""}
+    env_layer = _from_environment(environment)
+    env = env or env_layer.get("env", "local")
+    home = Path(home or env_layer.get("home", ".ragstone")).absolute()
+    conf = Path(arguments.get("conf") or env_layer.get("conf", Settings.model_fields["conf"].default)).absolute()
+    layers = [
+        (str(conf / "base.yaml"), _from_yaml(conf / "base.yaml")),
+        (str(conf / f"{env}.yaml"), _from_yaml(conf / f"{env}.yaml")),
+        (str(home / "conf.yaml"), _from_yaml(home / "conf.yaml")),
+        ("the environment", env_layer),
+        ("the arguments", {**arguments, "env": env, "home": home, "conf": conf}),
+    ]
+    return _validated(layers)
+
+
+def _validated(layers: list[tuple[str, dict[str, Any]]]) -> Settings:
+    merged: dict[str, Any] = {}
+    for _, layer in layers:
+        merged = _merge(merged, layer)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as invalid:
+        raise _config_error(invalid, layers) from invalid
+
+
+def _config_error(invalid: ValidationError, layers: list[tuple[str, dict[str, Any]]]) -> ConfigError:
+    first = invalid.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    origin = next((name for name, layer in reversed(layers) if _has(layer, path)), "the defaults")
+    if first["type"] == "extra_forbidden":
+        return ConfigError(
+            f"there is no setting {'.'.join(path)}",
+            where=origin,
+            got=path[-1],
+            wanted=_closest(path[-1], _known_fields(path[:-1])),
+            next_step="correct or remove that key; docs/settings.md lists them all",
+        )
+    return ConfigError(
+        f"the setting {'.'.join(path)} is not usable",
+        where=origin,
+        got=first["input"],
+        wanted=first["msg"],
+        next_step="correct that key; docs/settings.md lists them all",
+    )
+
+
+def _known_fields(path: list[str]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in path:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else FilesSource
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else FilesSource
+    return list(model.model_fields)
+
+
+def _closest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{near[0]!r}, perhaps" if near else f"one of {', '.join(sorted(known))}"
+
+
+def _has(layer: Mapping[str, Any], path: list[str]) -> bool:
+    here: Any = layer
+    for part in path:
+        if not isinstance(here, Mapping) or part not in here:
+            return False
+        here = here[part]
+    return True
+
+
+def _from_yaml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as broken:
+        raise ConfigError("a settings file cannot be read", where=str(path), got=broken, wanted="YAML") from broken
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError("a settings file is not a mapping", where=str(path), got=type(content).__name__)
+    return content
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for name, value in environment.items():
+        _place(layer, name, value)
+    return layer
+
+
+def _place(layer: dict[str, Any], name: str, value: str) -> None:
+    """Put one variable into the layer: `RAGSTONE_HOME` at the top, `RAGSTONE_LLM_URL` into its section."""
+    key = name.removeprefix(_PREFIX).lower()
+    section, _, setting = key.partition("_")
+    fields = Settings.model_fields
+    if key in fields:
+        layer[key] = yaml.safe_load(value) if key == "sources" else value
+    elif section in fields and setting in getattr(fields[section].annotation, "model_fields", {}):
+        layer.setdefault(section, {})[setting] = _parsed(fields[section].annotation, setting, value)
+    else:
+        known = [_variable(section, setting) for section, setting in _all_settings()]
+        raise ConfigError(
+            f"no setting answers to the variable {name}",
+            where="the environment",
+            got=name,
+            wanted=_closest(name, known),
+            next_step=f"unset {name} or correct its name; docs/settings.md lists them all",
+        )
+
+
+def _parsed(section: Any, setting: str, value: str) -> Any:
+    # Only collections are written as YAML (JSON is YAML too); everything else pydantic reads from its text.
+    is_collection = any(word in str(section.model_fields[setting].annotation) for word in ("tuple", "dict"))
+    return yaml.safe_load(value) if is_collection else value
+
+
+def _all_settings() -> list[tuple[str, str]]:
+    pairs = []
+    for name, info in Settings.model_fields.items():
+        inner = getattr(info.annotation, "model_fields", None)
+        pairs.extend([(name, setting) for setting in inner] if inner else [(name, "")])
+    return pairs
+
+
+def _variable(section: str, setting: str) -> str:
+    return f"{_PREFIX}{section}{'_' + setting if setting else ''}".upper()
+
+
+def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `low` overlaid with `high`; mappings merge, everything else is replaced."""
+    merged = dict(low)
+    for key, value in high.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
