@@ -56,7 +56,7 @@ class Rejection:
 class StepResult:
     """What one run of one step did. `rows_in` must equal accepted + unchanged + quarantined.
 
-    `unit` says what is counted (items, documents, chunks, rows). `written` counts rows appended to the lake or rows sent
+    `unit` says what is counted (items, documents, chunks, rows). `written` counts rows appended to the lake or sent
     online, tombstones included. `status` is ok, or unchanged when nothing was done.
     """
 

@@ -1,7 +1,7 @@
 """Every table of the lake: its grain, its columns, its keys and what Delta itself must refuse.
 
-Types are spelled as in Spark's DDL; `ragstone.lake` derives Arrow schemas from them, `spark_jobs.lake` Spark schemas and
-table properties, and `feature_repo` Feast schemas. Every timestamp is UTC. Every table is append-only.
+Types are spelled as in Spark's DDL; `ragstone.lake` derives Arrow schemas from them, `spark_jobs.lake` Spark schemas
+and table properties, and `feature_repo` Feast schemas. Every timestamp is UTC. Every table is append-only.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Column:
 class TableSpec:
     """The contract of one table.
 
-    `keys` name the thing a row is a version of; the state rule (contracts/state.py) picks one row per key. `constraints`
-    are SQL conditions by name, set when the table is created, so that Delta refuses a breach whoever writes.
+    `keys` name the thing a row is a version of; the state rule (contracts/state.py) picks one row per key.
+    `constraints` are SQL conditions by name, set when the table is created, so that Delta refuses a breach whoever writes.
     `statistics_columns` are the only ones Delta keeps minima and maxima of: ids and times, never text that may have to
     be purged.
     """

@@ -6,20 +6,16 @@ Precedence: arguments > environment > `<home>/conf.yaml` > `conf/<env>.yaml` > `
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ragstone.contracts.identity import stable_hash
-from ragstone.runtime.errors import ConfigError
+from ragstone.runtime import setting_layers
 
-_PREFIX = "RAGSTONE_"
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -206,137 +202,15 @@ def load_settings(*, home: Path | None = None, env: str | None = None, **argumen
     `arguments` are sections or fields of `Settings`, as nested mappings, and win over everything. Paths come back
     absolute, so that a later change of directory (Feast makes one) means nothing. Raises ConfigError.
     """
-    environment = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX) and value != ""}
-    env_layer = _from_environment(environment)
+    env_layer = setting_layers.from_environment(Settings, os.environ)
     env = env or env_layer.get("env", "local")
     home = Path(home or env_layer.get("home", ".ragstone")).absolute()
     conf = Path(arguments.get("conf") or env_layer.get("conf", Settings.model_fields["conf"].default)).absolute()
     layers = [
-        (str(conf / "base.yaml"), _from_yaml(conf / "base.yaml")),
-        (str(conf / f"{env}.yaml"), _from_yaml(conf / f"{env}.yaml")),
-        (str(home / "conf.yaml"), _from_yaml(home / "conf.yaml")),
+        (str(conf / "base.yaml"), setting_layers.from_yaml(conf / "base.yaml")),
+        (str(conf / f"{env}.yaml"), setting_layers.from_yaml(conf / f"{env}.yaml")),
+        (str(home / "conf.yaml"), setting_layers.from_yaml(home / "conf.yaml")),
         ("the environment", env_layer),
         ("the arguments", {**arguments, "env": env, "home": home, "conf": conf}),
     ]
-    return _validated(layers)
-
-
-def _validated(layers: list[tuple[str, dict[str, Any]]]) -> Settings:
-    merged: dict[str, Any] = {}
-    for _, layer in layers:
-        merged = _merge(merged, layer)
-    try:
-        return Settings.model_validate(merged)
-    except ValidationError as invalid:
-        raise _config_error(invalid, layers) from invalid
-
-
-def _config_error(invalid: ValidationError, layers: list[tuple[str, dict[str, Any]]]) -> ConfigError:
-    first = invalid.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    origin = next((name for name, layer in reversed(layers) if _has(layer, path)), "the defaults")
-    if first["type"] == "extra_forbidden":
-        return ConfigError(
-            f"there is no setting {'.'.join(path)}",
-            where=origin,
-            got=path[-1],
-            wanted=_closest(path[-1], _known_fields(path[:-1])),
-            next_step="correct or remove that key; docs/settings.md lists them all",
-        )
-    return ConfigError(
-        f"the setting {'.'.join(path)} is not usable",
-        where=origin,
-        got=first["input"],
-        wanted=first["msg"],
-        next_step="correct that key; docs/settings.md lists them all",
-    )
-
-
-def _known_fields(path: list[str]) -> list[str]:
-    model: type[BaseModel] = Settings
-    for part in path:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else FilesSource
-        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else FilesSource
-    return list(model.model_fields)
-
-
-def _closest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"{near[0]!r}, perhaps" if near else f"one of {', '.join(sorted(known))}"
-
-
-def _has(layer: Mapping[str, Any], path: list[str]) -> bool:
-    here: Any = layer
-    for part in path:
-        if not isinstance(here, Mapping) or part not in here:
-            return False
-        here = here[part]
-    return True
-
-
-def _from_yaml(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as broken:
-        raise ConfigError("a settings file cannot be read", where=str(path), got=broken, wanted="YAML") from broken
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError("a settings file is not a mapping", where=str(path), got=type(content).__name__)
-    return content
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    layer: dict[str, Any] = {}
-    for name, value in environment.items():
-        _place(layer, name, value)
-    return layer
-
-
-def _place(layer: dict[str, Any], name: str, value: str) -> None:
-    """Put one variable into the layer: `RAGSTONE_HOME` at the top, `RAGSTONE_LLM_URL` into its section."""
-    key = name.removeprefix(_PREFIX).lower()
-    section, _, setting = key.partition("_")
-    fields = Settings.model_fields
-    if key in fields:
-        layer[key] = yaml.safe_load(value) if key == "sources" else value
-    elif section in fields and setting in getattr(fields[section].annotation, "model_fields", {}):
-        layer.setdefault(section, {})[setting] = _parsed(fields[section].annotation, setting, value)
-    else:
-        known = [_variable(section, setting) for section, setting in _all_settings()]
-        raise ConfigError(
-            f"no setting answers to the variable {name}",
-            where="the environment",
-            got=name,
-            wanted=_closest(name, known),
-            next_step=f"unset {name} or correct its name; docs/settings.md lists them all",
-        )
-
-
-def _parsed(section: Any, setting: str, value: str) -> Any:
-    # Only collections are written as YAML (JSON is YAML too); everything else pydantic reads from its text.
-    is_collection = any(word in str(section.model_fields[setting].annotation) for word in ("tuple", "dict"))
-    return yaml.safe_load(value) if is_collection else value
-
-
-def _all_settings() -> list[tuple[str, str]]:
-    pairs = []
-    for name, info in Settings.model_fields.items():
-        inner = getattr(info.annotation, "model_fields", None)
-        pairs.extend([(name, setting) for setting in inner] if inner else [(name, "")])
-    return pairs
-
-
-def _variable(section: str, setting: str) -> str:
-    return f"{_PREFIX}{section}{'_' + setting if setting else ''}".upper()
-
-
-def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `low` overlaid with `high`; mappings merge, everything else is replaced."""
-    merged = dict(low)
-    for key, value in high.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
+    return setting_layers.validated(Settings, layers)
