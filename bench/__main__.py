@@ -1,7 +1,7 @@
 """Measures every figure and prints one JSON line each.
 
-`python -m bench` takes twenty minutes at most. `python -m bench --full` has no limit and is resumable by figure: one that
-stands in `bench/results/full.jsonl` is not measured again; remove its line to have it measured anew.
+`python -m bench` takes twenty minutes at most. `python -m bench --full` has no limit and is resumable by figure: one
+that stands in `bench/results/full.jsonl` is not measured again; remove its line to have it measured anew.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The state at T is, per key, the row with the greatest (event_timestamp, created_timestamp) whose event_timestamp is
 not after T; it is kept only if it is active, and on a tie the tombstone wins. Indexes, training sets, audits and
-replays all read through this rule and no other, as SQL that both Spark and DuckDB run. It needs no Delta time travel, so compacting
-and vacuuming a table changes nothing.
+replays all read through this rule and no other, as SQL that both Spark and DuckDB run. It needs no Delta time
+travel, so compacting and vacuuming a table changes nothing.
 
 Two questions are asked of the past. *The corpus at T* is everything known by T: bound `known_by`. *What was served
 at T* also leaves out rows that were written later, such as late arrivals: bound `written_by` to the index's build time.

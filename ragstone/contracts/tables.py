@@ -32,7 +32,7 @@ class TableSpec:
     """The contract of one table.
 
     `keys` name the thing a row is a version of; the state rule (contracts/state.py) picks one row per key.
-    `constraints` are SQL conditions by name, set when the table is created, so that Delta refuses a breach whoever writes.
+    `constraints` are SQL conditions by name, set when the table is created, so that Delta refuses a breach by anyone.
     `statistics_columns` are the only ones Delta keeps minima and maxima of: ids and times, never text that may have to
     be purged.
     """

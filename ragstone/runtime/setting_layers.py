@@ -99,7 +99,7 @@ def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:
 
 
 def _variables(model: type[BaseModel]) -> list[str]:
-    names = []
+    names: list[str] = []
     for field in model.model_fields:
         inner = _section(model, field)
         settings = [f"{field}_{setting}" for setting in inner.model_fields] if inner else [field]
