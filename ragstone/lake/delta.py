@@ -1,0 +1,154 @@
+"""Delta tables without a JVM: versions, identities, transactions and small appends.
+
+Tables are addressed by the lake's root folder and their TableSpec. Every reader insists on reader version 1, because
+readers outside Spark return wrong rows, silently, for some newer table features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
+
+from ragstone.contracts.tables import TableSpec
+from ragstone.lake.schema import arrow_schema, table_properties
+from ragstone.runtime.errors import ContractError
+
+ABSENT: Final = -1
+_READER_VERSION = 1
+
+
+def table_path(root: Path, spec: TableSpec) -> Path:
+    """Return the folder of a table below the lake's root."""
+    return root / spec.path
+
+
+def open_table(root: Path, spec: TableSpec, version: int | None = None) -> DeltaTable | None:
+    """Return a table, at a version or at its newest, or None when it does not exist.
+
+    Raises ContractError when the table needs another reader version or has other columns than its spec.
+    """
+    path = table_path(root, spec)
+    if not DeltaTable.is_deltatable(str(path)):
+        return None
+    table = DeltaTable(str(path), version=version)
+    _check_protocol(table, path)
+    _check_columns(table, path, spec)
+    return table
+
+
+def table_version(root: Path, spec: TableSpec) -> int:
+    """Return the newest version of a table, or -1 when it does not exist."""
+    table = _open_unchecked(root, spec)
+    return ABSENT if table is None else int(table.version())
+
+
+def table_id(root: Path, spec: TableSpec) -> str | None:
+    """Return the identity a table got when it was created, or None: a table made anew has another one."""
+    table = _open_unchecked(root, spec)
+    return None if table is None else str(table.metadata().id)
+
+
+def transaction_version(root: Path, spec: TableSpec, app_id: str) -> int | None:
+    """Return the txnVersion last committed to a table under a txnAppId, or None when there is none."""
+    table = _open_unchecked(root, spec)
+    return None if table is None else table.transaction_version(app_id)
+
+
+def ensure_table(root: Path, spec: TableSpec) -> DeltaTable:
+    """Return a table, created empty when it does not exist.
+
+    Raises ContractError for a missing table with constraints: they are written in Spark's SQL, so Spark creates those.
+    """
+    table = open_table(root, spec)
+    if table is not None:
+        return table
+    if spec.constraints:
+        raise ContractError(
+            f"{spec.name} has constraints, so it can only be created by Spark",
+            where=str(table_path(root, spec)),
+            wanted="spark_jobs.lake.ensure_table",
+        )
+    return DeltaTable.create(
+        str(table_path(root, spec)),
+        arrow_schema(spec),
+        mode="ignore",
+        description=spec.grain,
+        configuration=table_properties(spec),
+    )
+
+
+def append_rows(
+    root: Path, spec: TableSpec, rows: Sequence[Mapping[str, Any]], txn: tuple[str, int] | None = None
+) -> int:
+    """Append rows in one commit, creating the table when needed, and return the table's version.
+
+    `rows` map column names to values, timestamps with a time zone; a nullable column may be left out. `txn` is
+    (txnAppId, txnVersion): a transaction that was already committed is not repeated. An empty sequence commits nothing.
+    Raises ContractError when a row does not fit the spec; then nothing is written.
+    """
+    if not rows:
+        return table_version(root, spec)
+    data = rows_to_table(spec, rows)
+    table = ensure_table(root, spec)
+    if txn is not None and (table.transaction_version(txn[0]) or -1) >= txn[1]:
+        return int(table.version())
+    commit = CommitProperties(app_transactions=[Transaction(txn[0], txn[1])]) if txn else None
+    try:
+        write_deltalake(table, data, mode="append", commit_properties=commit)
+    except (CommitFailedError, SchemaMismatchError, DeltaError) as refused:
+        raise _refused(spec, refused) from refused
+    return int(table.version())
+
+
+def rows_to_table(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as Arrow in the spec's schema. Raises ContractError for unknown columns, nulls or wrong types."""
+    unknown = {name for row in rows for name in row} - set(spec.column_names)
+    if unknown:
+        raise _refused(spec, f"unknown columns {sorted(unknown)}")
+    try:
+        data = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(spec))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as wrong:
+        raise _refused(spec, wrong) from wrong
+    nulls = [field.name for field in data.schema if not field.nullable and data[field.name].null_count]
+    if nulls:
+        raise _refused(spec, f"null in {nulls}")
+    return data
+
+
+def _open_unchecked(root: Path, spec: TableSpec) -> DeltaTable | None:
+    path = str(table_path(root, spec))
+    return DeltaTable(path, without_files=True) if DeltaTable.is_deltatable(path) else None
+
+
+def _check_protocol(table: DeltaTable, path: Path) -> None:
+    reader_version = table.protocol().min_reader_version
+    if reader_version != _READER_VERSION:
+        raise ContractError(
+            "a table uses Delta features that readers outside Spark misread",
+            where=str(path),
+            got=f"reader version {reader_version}",
+            wanted=f"reader version {_READER_VERSION}",
+            next_step="undo the change of table features, or rebuild the table from the landing zone",
+        )
+
+
+def _check_columns(table: DeltaTable, path: Path, spec: TableSpec) -> None:
+    found = tuple(field.name for field in table.schema().fields)
+    if found != spec.column_names:
+        raise ContractError(
+            f"{spec.name} has other columns than its contract", where=str(path), got=found, wanted=spec.column_names
+        )
+
+
+def _refused(spec: TableSpec, reason: object) -> ContractError:
+    return ContractError(
+        f"rows do not fit {spec.name}; none was written",
+        where="an append",
+        got=reason,
+        wanted=spec.grain,
+    )
