@@ -69,6 +69,10 @@ class BadInputError(RagstoneError):
     """One source item cannot be taken in; it is set aside and its neighbours go on."""
 
 
+class TooLargeError(BadInputError):
+    """What was sent is larger than is taken in at all; it was not read to its end."""
+
+
 class DeletionGuardError(RagstoneError):
     """A run would delete more of a source than the guard allows."""
 
@@ -98,12 +102,20 @@ class NotFoundError(RagstoneError):
     """The thing asked for does not exist, or this principal may not know that it does."""
 
 
+class UnauthenticatedError(RagstoneError):
+    """A key was shown that nobody here has; a caller without any key is not an error."""
+
+
 class ForbiddenError(RagstoneError):
     """This principal may not do this."""
 
 
 class DependencyUnavailableError(RagstoneError):
     """Redis, Java, a jar, the model or another thing we stand on is not there or does not answer."""
+
+
+class DeadlineExceededError(DependencyUnavailableError):
+    """A call ran past its deadline and was given up."""
 
 
 class RetrievalUnavailableError(DependencyUnavailableError):
