@@ -1,0 +1,47 @@
+"""The page docs/settings.md, drawn from the settings model: `python -m tests.docs.settings_page > docs/settings.md`."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from ragstone.runtime.settings import ApiKey, FilesSource, Settings
+
+_HEAD = """# Settings
+
+Precedence: arguments > environment > `<home>/conf.yaml` > `conf/<env>.yaml` > `conf/base.yaml`. A variable is named
+`RAGSTONE_<SECTION>_<FIELD>`; lists and mappings are written as JSON. Unknown keys and variables are refused.
+Secrets (`redis.url`, `llm.api_key`) come from the environment or a file that only the service can read.
+"""
+
+
+def page() -> str:
+    """Return the page's Markdown."""
+    parts = [_HEAD]
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            parts.append(_section(f"`{name}`", field.annotation))
+    parts.append(_section("`sources.<name>`", FilesSource))
+    parts.append(_section("`serving.api_keys[]`", ApiKey))
+    return "\n".join(parts)
+
+
+def _section(title: str, model: type[BaseModel]) -> str:
+    rows = [f"| `{name}` | {_default(field)} |" for name, field in model.model_fields.items()]
+    first_line = (model.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+    return "\n".join(
+        [f"## {title}", "", " ".join(first_line.split()), "", "| key | default |", "| --- | --- |", *rows, ""]
+    )
+
+
+def _default(field) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return "required"
+    if isinstance(value, tuple):
+        value = list(value)
+    return f"`{value!r}`" if value not in (None, {}, []) else "none"
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201 -- the page goes to a file
