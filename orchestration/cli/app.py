@@ -1,0 +1,83 @@
+"""The root of the `ragstone` command: global options, the list of commands, errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from typer.main import get_command
+
+from orchestration.cli.invocation import Invocation
+from orchestration.cli.lazy import Entry, lazy_group
+from ragstone.runtime.errors import EXIT_FAILED, EXIT_USAGE, RagstoneError, exit_code
+
+_PIPELINE, _ASK, _LOOK, _DATA, _SERVE = "Pipeline", "Questions", "Quality and data", "Features and index", "Running it"
+_STEPS = "orchestration.cli.steps"
+
+COMMANDS: Final = (
+    Entry("run", _STEPS, "Run the pipeline, or a stretch of it, in one process.", _PIPELINE),
+    Entry("ingest", _STEPS, "Land new, changed and vanished items of every source.", _PIPELINE),
+    Entry("validate", _STEPS, "Hold bronze documents against their rules.", _PIPELINE),
+    Entry("preprocess", _STEPS, "Parse, normalise and chunk accepted documents.", _PIPELINE),
+    Entry("embed", _STEPS, "Encode the chunk texts that the lake does not know yet.", _PIPELINE),
+    Entry("materialize", _STEPS, "Apply definitions, bring features online, sweep dead keys.", _PIPELINE),
+)
+
+app = typer.Typer(
+    cls=lazy_group(COMMANDS),
+    no_args_is_help=True,
+    add_completion=False,
+    help="Answers from your documents that can be trusted and traced. Exit codes: 0 ok, 1 failed, 2 usage, "
+    "3 quality gate blocked, 4 dependency unavailable.",
+)
+
+
+@app.callback()
+def _global_options(
+    context: typer.Context,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of all state; RAGSTONE_HOME or ./.ragstone by default.")
+    ] = None,
+    env: Annotated[str | None, typer.Option(help="Which conf/<env>.yaml to lay over conf/base.yaml.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")] = False,
+) -> None:
+    context.obj = Invocation(home, env, as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Errors of parsing come before the options are known, so `--json` is looked for by hand.
+    sys.exit(run_command(given, Invocation(as_json="--json" in given)))
+
+
+def run_command(arguments: Sequence[str], options: Invocation) -> int:
+    """Run one command line; return its exit code. Errors are shown as `options` ask."""
+    from orchestration.cli.output import show_error
+
+    try:
+        code = get_command(app).main(list(arguments), prog_name="ragstone", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except RagstoneError as error:
+        show_error(options, error)
+        return exit_code(error)
+    except typer.TyperException as misused:
+        return _misused(options, misused)
+    except typer.Abort:
+        typer.echo("stopped", err=True)
+        return EXIT_FAILED
+
+
+def _misused(options: Invocation, misused: typer.TyperException) -> int:
+    from orchestration.cli.output import show_error
+    from ragstone.runtime.errors import UsageError
+
+    message = getattr(misused, "format_message", lambda: str(misused))()
+    if not message:  # called without a command: the help has been printed
+        return EXIT_USAGE
+    usage = getattr(getattr(misused, "ctx", None), "command_path", "ragstone")
+    show_error(options, UsageError(message, next_step=f"{usage} --help"))
+    return EXIT_USAGE

@@ -1,0 +1,81 @@
+"""How commands speak: one JSON document on standard output with `--json`, tables and lines for people otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from orchestration.cli.invocation import Invocation
+from ragstone.runtime.errors import RagstoneError
+
+Show = Callable[[Console], None]
+
+
+def emit(invocation: Invocation, document: Any, show: Show) -> None:
+    """Write `document` as JSON, or let `show` draw it on a console."""
+    if invocation.as_json:
+        typer.echo(json.dumps(document, default=_plain, ensure_ascii=False, indent=2))
+    else:
+        show(console())
+
+
+def console() -> Console:
+    """Return the console for people. Off a terminal it is wide, so that tables in logs keep their columns."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=140)
+
+
+def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table; columns whose values are all numbers are aligned right."""
+    cells = [tuple(row) for row in rows]
+    drawn = Table(title=title, title_justify="left", title_style="bold")
+    for position, name in enumerate(columns):
+        numeric = bool(cells) and all(isinstance(row[position], (int, float)) for row in cells)
+        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        drawn.add_row(*(_cell(value) for value in row))
+    return drawn
+
+
+def show_error(invocation: Invocation, error: RagstoneError) -> None:
+    """Write an error with all its facts: to standard error for people, as a JSON document for programs."""
+    if invocation.as_json:
+        described = {"kind": type(error).__name__, "what": error.what, **error.facts()}
+        typer.echo(json.dumps({"error": described}, default=_plain, ensure_ascii=False, indent=2))
+    else:
+        typer.echo(f"error: {error}", err=True)
+
+
+def _cell(value: object) -> str:
+    from rich.markup import escape
+
+    if value is None:
+        return ""
+    return (
+        f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else escape(str(value))
+    )
+
+
+def _plain(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, Path):
+        return str(value)
+    return getattr(value, "item", lambda: str(value))()

@@ -1,0 +1,47 @@
+"""Progress of a run: a bar on a terminal, log lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from orchestration.pipeline import Step
+from orchestration.runner import StepOutcome
+
+
+def watched(outcomes: Iterable[StepOutcome], steps: Sequence[Step]) -> Iterator[StepOutcome]:
+    """Yield the outcomes as they come, showing which of `steps` is at work."""
+    errors = Console(stderr=True)
+    return _with_bar(outcomes, steps, errors) if errors.is_terminal else _with_log_lines(outcomes)
+
+
+def _with_bar(outcomes: Iterable[StepOutcome], steps: Sequence[Step], console: Console) -> Iterator[StepOutcome]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(_at_work(steps, 0), total=len(steps))
+        for done, outcome in enumerate(outcomes, start=1):
+            progress.update(task, completed=done, description=_at_work(steps, done))
+            yield outcome
+
+
+def _with_log_lines(outcomes: Iterable[StepOutcome]) -> Iterator[StepOutcome]:
+    from ragstone.runtime.logging import get_logger
+
+    log = get_logger(__name__)
+    for outcome in outcomes:
+        result = outcome.result
+        counts = {"rows_in": result.rows_in, "written": result.written, "quarantined": result.quarantined}
+        log.info("step finished", step=result.step, status=result.status, seconds=round(outcome.seconds, 2), **counts)
+        yield outcome
+
+
+def _at_work(steps: Sequence[Step], position: int) -> str:
+    return f"{steps[position].name}: {steps[position].does}" if position < len(steps) else "done"
