@@ -1,0 +1,1 @@
+"""Where documents come from: one connector per kind of source, and how bytes are told to be text."""
