@@ -214,3 +214,9 @@ def load_settings(*, home: Path | None = None, env: str | None = None, **argumen
         ("the arguments", {**arguments, "env": env, "home": home, "conf": conf}),
     ]
     return setting_layers.validated(Settings, layers)
+
+
+def environment_java_home() -> Path | None:
+    """Return what `JAVA_HOME` says; it is a wish, unlike `spark.java_home`, for it may be meant for other programs."""
+    value = os.environ.get("JAVA_HOME")
+    return Path(value) if value else None
