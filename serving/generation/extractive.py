@@ -1,0 +1,45 @@
+"""The extractive answer: the one or two best sentences of the retrieved chunks, quoted and cited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ragstone.contracts.identity import stable_hash
+from serving.generation.citations import Draft, cite
+from serving.retrieval.ranking import RankedSentence, rank_sentences
+from serving.retrieval.retriever import RetrievedChunk
+
+EXTRACTIVE_HASH: Final = stable_hash("extractive", 1)
+_MOST_SENTENCES: Final = 2
+
+
+def extract(question: str, hits: Sequence[RetrievedChunk], idf: Callable[[str], float]) -> Draft | None:
+    """Return the best sentences of the hits as an answer, best first, or None when the hits hold no sentence.
+
+    `idf` gives the weight of a word in the index that was searched. A sentence that overlapping chunks share is quoted
+    once.
+    """
+    chosen = _distinct(rank_sentences(question, hits, idf))[:_MOST_SENTENCES]
+    if not chosen:
+        return None
+    citations = tuple(
+        cite(marker, sentence.hit, sentence.start, sentence.end) for marker, sentence in enumerate(chosen, 1)
+    )
+    text = " ".join(f"“{_one_line(citation.quote)}” [{citation.marker}]" for citation in citations)
+    return Draft(text, citations)
+
+
+def _distinct(ranked: Sequence[RankedSentence]) -> list[RankedSentence]:
+    seen: set[str] = set()
+    distinct = []
+    for sentence in ranked:
+        text = _one_line(sentence.hit.chunk.text[sentence.start : sentence.end])
+        if text and text not in seen:
+            seen.add(text)
+            distinct.append(sentence)
+    return distinct
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
