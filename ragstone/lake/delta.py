@@ -122,7 +122,7 @@ def rows_to_table(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Tabl
 
 def _open_unchecked(root: Path, spec: TableSpec) -> DeltaTable | None:
     path = str(table_path(root, spec))
-    return DeltaTable(path, without_files=True) if DeltaTable.is_deltatable(path) else None
+    return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
 
 
 def _check_protocol(table: DeltaTable, path: Path) -> None:
