@@ -123,7 +123,11 @@ class RetrievalUnavailableError(DependencyUnavailableError):
 
 
 class GenerationError(DependencyUnavailableError):
-    """The language model failed, timed out or answered nonsense."""
+    """The language model gave no answer that can be used; `reason` is one of late, failed, empty, uncited."""
+
+    def __init__(self, what: str, *, reason: str, **facts: Any) -> None:
+        super().__init__(what, **facts)
+        self.reason = reason
 
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_GATE_BLOCKED, EXIT_DEPENDENCY = 0, 1, 2, 3, 4
