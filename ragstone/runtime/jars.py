@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
@@ -49,7 +48,7 @@ def locked_jars(lock: Path, group: str) -> tuple[LockedJar, ...]:
     """Return the jars of one group, in the lock's order. Raises ConfigError."""
     try:
         groups = tomllib.loads(lock.read_text("utf-8"))
-        return tuple(LockedJar(*coordinate.split(":"), sha256) for coordinate, sha256 in groups[group].items())
+        return tuple(_locked(coordinate, sha256) for coordinate, sha256 in groups[group].items())
     except KeyError as missing:
         raise ConfigError(
             "there is no such group of jars", where=str(lock), got=group, wanted=", ".join(groups)
@@ -58,6 +57,11 @@ def locked_jars(lock: Path, group: str) -> tuple[LockedJar, ...]:
         raise ConfigError(
             "the lock of jars cannot be read", where=str(lock), got=broken, wanted='"group:artifact:version" = "sha256"'
         ) from broken
+
+
+def _locked(coordinate: str, sha256: str) -> LockedJar:
+    group_id, artifact_id, version = coordinate.split(":")
+    return LockedJar(group_id, artifact_id, version, sha256)
 
 
 def jar_paths(settings: Settings, group: str = CORE_GROUP) -> list[Path]:
@@ -113,7 +117,7 @@ def _fetch(jar: LockedJar, path: Path) -> None:
             )
         whole = Path(scratch) / jar.file_name
         shutil.copyfile(fetched, whole)
-        os.replace(whole, path)
+        whole.replace(path)
 
 
 def _download(jar: LockedJar, scratch: Path) -> Path:
@@ -124,7 +128,7 @@ def _download(jar: LockedJar, scratch: Path) -> Path:
     component = context.project(jar.group_id, jar.artifact_id).at_version(jar.version)
     try:
         return Path(component.artifact().resolve())
-    except Exception as failed:  # noqa: BLE001 - the client lets errors of its transports through
+    except Exception as failed:
         raise DependencyUnavailableError(
             f"the jar {jar.coordinate} cannot be fetched",
             got=f"{type(failed).__name__}: {failed}",

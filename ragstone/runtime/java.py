@@ -30,10 +30,7 @@ def java_home(settings: Settings) -> Path:
 def java_major(home: Path) -> int | None:
     """Return the major version of the Java at `home`, None when there is none."""
     release = home / "release"
-    if release.is_file():
-        told = release.read_text("utf-8", "replace")
-    else:
-        told = _version_printed(home / "bin" / "java")
+    told = release.read_text("utf-8", "replace") if release.is_file() else _version_printed(home / "bin" / "java")
     found = _VERSION.search(told)
     return int(found.group(1)) if found and (home / "bin" / "java").exists() else None
 

@@ -131,4 +131,4 @@ def _replace(path: Path, content: str) -> None:
     descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=".properties-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(content)
-    os.replace(scratch, path)
+    Path(scratch).replace(path)
