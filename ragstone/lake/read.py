@@ -30,12 +30,15 @@ def relation(root: Path, spec: TableSpec, version: int | None = None) -> Any:
     return arrow_schema(spec).empty_table() if table is None else table.to_pyarrow_dataset()
 
 
-def query(root: Path, sql: str, **relations: TableSpec | pa.Table) -> pa.Table:
-    """Run SQL in which each keyword names a table of the lake or an Arrow table, and return all its rows."""
+def query(root: Path, sql: str, parameters: Sequence[Any] = (), **relations: TableSpec | pa.Table) -> pa.Table:
+    """Run SQL in which each keyword names a table of the lake or an Arrow table, and return all its rows.
+
+    `parameters` take the places of the question marks.
+    """
     with _connect() as connection:
         for name, source in relations.items():
             connection.register(name, relation(root, source) if isinstance(source, TableSpec) else source)
-        return connection.sql(sql).to_arrow_table()
+        return connection.sql(sql, params=list(parameters)).to_arrow_table()
 
 
 def state(

@@ -1,0 +1,190 @@
+"""The landing zone: bytes as they were received, and a numbered log of batches of envelopes. Bronze follows this log.
+
+    <root>/objects/<aa>/<sha256>     the bytes of one version, by their hash
+    <root>/batches/<00000001>.jsonl  the envelopes of one batch, one JSON object a line
+    <root>/ID                        the identity of this landing zone
+
+A batch is complete and on disk before it has its name, and a number is given once, so every process may append.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from ragstone.contracts.identity import content_hash
+from ragstone.contracts.records import Envelope, new_run_id
+from ragstone.runtime.errors import ContractError, NotFoundError
+
+_NUMBER_DIGITS: Final = 8
+_TIMES: Final = ("fetched_at", "source_modified_at")
+_ENVELOPE_FIELDS: Final = tuple(field.name for field in fields(Envelope))
+
+
+@dataclass(frozen=True)
+class LandingBatch:
+    """One batch: its number, the run that landed it, and its envelopes, at most one for each document."""
+
+    number: int
+    run_id: str
+    envelopes: tuple[Envelope, ...]
+
+
+class LandingZone:
+    """The landing zone below one folder, which is made on the first write."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._batches = root / "batches"
+
+    def put_object(self, content: bytes) -> str:
+        """Store bytes under their hash and return their landing_uri, relative to the root. Known bytes cost nothing."""
+        digest = content_hash(content)
+        uri = f"objects/{digest[:2]}/{digest}"
+        path = self.root / uri
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _scratch_file(path.parent, content).replace(path)
+            _sync_folder(path.parent)
+        return uri
+
+    def read_object(self, landing_uri: str) -> bytes:
+        """Return the bytes of a landing object. Raises NotFoundError, or ContractError when they are not as landed."""
+        path = self.root / landing_uri
+        try:
+            content = path.read_bytes()
+        except OSError as missing:
+            raise NotFoundError("a landing object is not there", where=str(path), got=missing) from missing
+        if content_hash(content) != path.name:
+            raise ContractError(
+                "a landing object is not as it was received",
+                where=str(path),
+                got=content_hash(content),
+                wanted=path.name,
+                next_step="remove that file, touch the item at its source and run `ragstone ingest`",
+            )
+        return content
+
+    def landing_id(self) -> str:
+        """Return the identity of this landing zone, made on the first call: one made anew has another."""
+        path = self.root / "ID"
+        if not path.exists():
+            self.root.mkdir(parents=True, exist_ok=True)
+            _publish(self.root, uuid.uuid4().hex.encode(), path)
+        return path.read_text("ascii")
+
+    def last_batch(self) -> int:
+        """Return the number of the newest batch, 0 when there is none."""
+        return max(self._numbers(), default=0)
+
+    def append_batch(self, envelopes: Sequence[Envelope], run_id: str | None = None) -> int:
+        """Append one batch, durably, and return its number. Without a run the batch gets a run id of its own.
+
+        Raises ContractError when a document comes twice or the batch is empty.
+        """
+        content = _encode(envelopes, run_id or new_run_id(datetime.now(UTC)))
+        number = self.last_batch() + 1
+        while not self._try(content, number):
+            number += 1
+        return number
+
+    def try_append(self, envelopes: Sequence[Envelope], run_id: str, number: int) -> bool:
+        """Append one batch as `number`, or return False when that number was taken meanwhile: read again and retry."""
+        return self._try(_encode(envelopes, run_id), number)
+
+    def read_batches(self, after: int = 0) -> Iterator[LandingBatch]:
+        """Yield the batches with a greater number than `after`, in order."""
+        for number in sorted(self._numbers()):
+            if number > after:
+                yield _decode(number, self.batch_path(number))
+
+    def batch_path(self, number: int) -> Path:
+        """Return the file of a batch."""
+        return self._batches / f"{number:0{_NUMBER_DIGITS}d}.jsonl"
+
+    def next_moment(self) -> datetime:
+        """Return a time for new envelopes: now, or just after the newest landed one when the clock went back."""
+        last = self.last_batch()
+        now = datetime.now(UTC)
+        if last == 0:
+            return now
+        newest = max(envelope.fetched_at for envelope in _decode(last, self.batch_path(last)).envelopes)
+        return max(now, newest + timedelta(microseconds=1))
+
+    def _try(self, content: bytes, number: int) -> bool:
+        self._batches.mkdir(parents=True, exist_ok=True)
+        return _publish(self._batches, content, self.batch_path(number))
+
+    def _numbers(self) -> list[int]:
+        return [int(path.stem) for path in self._batches.glob("*.jsonl")] if self._batches.is_dir() else []
+
+
+def _encode(envelopes: Sequence[Envelope], run_id: str) -> bytes:
+    documents = {envelope.document_id for envelope in envelopes}
+    if not envelopes or len(documents) != len(envelopes):
+        raise ContractError(
+            "a landing batch must hold each of its documents once",
+            where="the landing zone",
+            got=f"{len(envelopes)} envelopes of {len(documents)} documents",
+        )
+    lines = (json.dumps(_to_json(envelope, run_id), ensure_ascii=False) for envelope in envelopes)
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def _to_json(envelope: Envelope, run_id: str) -> dict[str, Any]:
+    record = {**asdict(envelope), "run_id": run_id}
+    for name in _TIMES:
+        moment = record[name]
+        record[name] = moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
+    return record
+
+
+def _decode(number: int, path: Path) -> LandingBatch:
+    # Split at line feeds alone: str.splitlines would also cut at separators that JSON leaves unescaped.
+    records = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+    return LandingBatch(number, records[0]["run_id"], tuple(_from_json(record) for record in records))
+
+
+def _from_json(record: dict[str, Any]) -> Envelope:
+    known = {name: record[name] for name in _ENVELOPE_FIELDS}
+    for name in _TIMES:
+        known[name] = datetime.fromisoformat(known[name]) if known[name] else None
+    known["acl"] = None if known["acl"] is None else tuple(known["acl"])
+    return Envelope(**known)
+
+
+def _publish(folder: Path, content: bytes, path: Path) -> bool:
+    """Give content its final name unless that is taken: complete and on disk before anyone can see it."""
+    scratch = _scratch_file(folder, content)
+    try:
+        os.link(scratch, path)
+    except FileExistsError:
+        return False
+    finally:
+        scratch.unlink()
+    _sync_folder(folder)
+    return True
+
+
+def _scratch_file(folder: Path, content: bytes) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".scratch-")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

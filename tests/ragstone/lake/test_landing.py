@@ -1,0 +1,106 @@
+import json
+import os
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ragstone.contracts.identity import content_hash
+from ragstone.lake.landing import LandingZone
+from ragstone.runtime.errors import ContractError, NotFoundError
+from tests.factories import make_envelope
+
+
+@pytest.fixture
+def landing(home):
+    return LandingZone(home / "landing")
+
+
+def test_bytes_come_back_from_where_they_were_put(landing):
+    content = b"\x00\xffany bytes"
+    uri = landing.put_object(content)
+    assert uri == f"objects/{content_hash(content)[:2]}/{content_hash(content)}"
+    assert landing.put_object(content) == uri
+    assert landing.read_object(uri) == content
+
+
+def test_an_object_that_was_changed_is_refused(landing):
+    uri = landing.put_object(b"as received")
+    (landing.root / uri).write_bytes(b"as someone left it")
+    with pytest.raises(ContractError, match="not as it was received"):
+        landing.read_object(uri)
+
+
+def test_a_missing_object_is_named(landing):
+    with pytest.raises(NotFoundError, match="landing object"):
+        landing.read_object("objects/aa/" + "a" * 64)
+
+
+def test_batches_are_numbered_from_one_and_come_back_whole(landing):
+    fetched = make_envelope("a\u2028b.md", source_metadata={"team": "ops"}, acl=("staff", "ops"))
+    gone = make_envelope("gone.md", "vanished")
+    assert landing.last_batch() == 0
+    assert landing.append_batch([fetched, gone], "run-1") == 1
+    assert landing.append_batch([make_envelope("late.md")]) == 2
+    first, second = landing.read_batches()
+    assert (first.number, first.run_id, first.envelopes) == (1, "run-1", (fetched, gone))
+    assert second.run_id
+    assert [batch.number for batch in landing.read_batches(after=1)] == [2]
+
+
+def test_a_batch_holds_each_document_once_and_is_not_empty(landing):
+    for wrong in ([], [make_envelope(), make_envelope(change="vanished")]):
+        with pytest.raises(ContractError, match="once"):
+            landing.append_batch(wrong)
+    assert landing.last_batch() == 0
+
+
+def test_a_number_that_is_taken_is_not_given_again(landing):
+    assert landing.try_append([make_envelope("a.md")], "run-1", 1)
+    assert not landing.try_append([make_envelope("b.md")], "run-2", 1)
+    assert [batch.envelopes[0].source_uri for batch in landing.read_batches()] == ["a.md"]
+
+
+def test_many_writers_lose_nothing(landing):
+    def write(writer):
+        for item in range(10):
+            landing.append_batch([make_envelope(f"{writer}/{item}.md")])
+
+    writers = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    landed = {batch.envelopes[0].source_uri for batch in landing.read_batches()}
+    assert landed == {f"{writer}/{item}.md" for writer in range(4) for item in range(10)}
+    assert landing.last_batch() == 40
+
+
+def test_a_batch_that_was_being_written_when_its_writer_died_is_not_seen(landing, monkeypatch):
+    def die(*_):
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", die)
+        with pytest.raises(OSError, match="killed"):
+            landing.append_batch([make_envelope()])
+    assert landing.last_batch() == 0
+    assert list(landing.read_batches()) == []
+
+
+def test_times_are_written_in_utc_to_the_microsecond(landing):
+    landing.append_batch([make_envelope(fetched_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))])
+    record = json.loads(landing.batch_path(1).read_text())
+    assert record["fetched_at"] == "2026-01-02T03:04:05.000000+00:00"
+
+
+def test_moments_go_on_when_the_clock_goes_back(landing):
+    ahead = datetime.now(UTC) + timedelta(days=1)
+    landing.append_batch([replace(make_envelope(), fetched_at=ahead)])
+    assert landing.next_moment() == ahead + timedelta(microseconds=1)
+
+
+def test_the_identity_stays(landing):
+    assert landing.landing_id() == LandingZone(landing.root).landing_id()
+    assert landing.landing_id() != LandingZone(landing.root.parent / "other").landing_id()
