@@ -1,0 +1,61 @@
+"""The one way from a landed item to a document: decode, read by format, normalise, tell the language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import unquote
+
+from ragstone.text.language import detect_language
+from ragstone.text.normalise import NORMALISER_VERSION, normalise
+from spark_jobs.parsers.document import Page, ParsedDocument, assemble
+from spark_jobs.parsers.html import read_html
+from spark_jobs.parsers.markdown import read_markdown
+from spark_jobs.parsers.plain import read_plain
+from spark_jobs.parsers.restructured import read_restructured
+from spark_jobs.sources.encoding import decode
+from spark_jobs.sources.mime import HTML, MARKDOWN, PLAIN, RESTRUCTURED
+
+
+@dataclass(frozen=True)
+class Parser:
+    """A reader of one format. Its `version` is raised whenever it would read the same bytes differently."""
+
+    name: str
+    version: str
+    read: Callable[[str], Page]
+
+    @property
+    def full_version(self) -> str:
+        """Return what silver rows record: the reader's version and that of the normalisation."""
+        return f"{self.version}+n{NORMALISER_VERSION}"
+
+
+def _normalised(read: Callable[[str], Page]) -> Callable[[str], Page]:
+    """Return a reader of lines that is given plain line breaks and spaces, whatever the item had."""
+    return lambda text: read(normalise(text))
+
+
+PARSERS: Final = {
+    PLAIN: Parser("plain", "1", _normalised(read_plain)),
+    MARKDOWN: Parser("markdown", "1", _normalised(read_markdown)),
+    RESTRUCTURED: Parser("restructured", "1", _normalised(read_restructured)),
+    HTML: Parser("html", "1", read_html),
+}
+
+
+def parser_of(mime_type: str) -> Parser:
+    """Return the parser of a MIME type; text of an unknown kind is read as plain text."""
+    return PARSERS.get(mime_type, PARSERS[PLAIN])
+
+
+def parse(content: bytes, mime_type: str, source_uri: str) -> ParsedDocument:
+    """Return a landed item as a document; without a title of its own it is called by its file name.
+
+    Raises BadInputError for bytes that are no text, or that no real document of their format would hold.
+    """
+    page = parser_of(mime_type).read(decode(content))
+    document = assemble(page, fallback_title=unquote(PurePosixPath(source_uri).stem) or source_uri)
+    return replace(document, language=document.language or detect_language(document.text))
