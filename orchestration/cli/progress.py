@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, log lines elsewhere."""
+"""Progress of a run: a bar on a terminal; elsewhere the log lines of the steps themselves tell it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from orchestration.runner import StepOutcome
 
 
 def watched(outcomes: Iterable[StepOutcome], steps: Sequence[Step]) -> Iterator[StepOutcome]:
-    """Yield the outcomes as they come, showing which of `steps` is at work."""
+    """Yield the outcomes as they come, showing on a terminal which of `steps` is at work."""
     errors = Console(stderr=True)
-    return _with_bar(outcomes, steps, errors) if errors.is_terminal else _with_log_lines(outcomes)
+    return _with_bar(outcomes, steps, errors) if errors.is_terminal else iter(outcomes)
 
 
 def _with_bar(outcomes: Iterable[StepOutcome], steps: Sequence[Step], console: Console) -> Iterator[StepOutcome]:
@@ -30,17 +30,6 @@ def _with_bar(outcomes: Iterable[StepOutcome], steps: Sequence[Step], console: C
         for done, outcome in enumerate(outcomes, start=1):
             progress.update(task, completed=done, description=_at_work(steps, done))
             yield outcome
-
-
-def _with_log_lines(outcomes: Iterable[StepOutcome]) -> Iterator[StepOutcome]:
-    from ragstone.runtime.logging import get_logger
-
-    log = get_logger(__name__)
-    for outcome in outcomes:
-        result = outcome.result
-        counts = {"rows_in": result.rows_in, "written": result.written, "quarantined": result.quarantined}
-        log.info("step finished", step=result.step, status=result.status, seconds=round(outcome.seconds, 2), **counts)
-        yield outcome
 
 
 def _at_work(steps: Sequence[Step], position: int) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from orchestration.cli.invocation import Invocation, invocation
 from orchestration.cli.output import emit, table
 from orchestration.cli.progress import watched
-from orchestration.pipeline import step, steps_between
+from orchestration.pipeline import steps_between
 from orchestration.runner import StepOutcome, run_steps, started_run_id
 
 app = typer.Typer()
@@ -26,37 +26,37 @@ def run(
     context: typer.Context, first: FirstStep = None, last: LastStep = None, allow_deletes: AllowDeletes = False
 ) -> None:
     """Run the pipeline, or a stretch of it, in one process."""
-    _run(invocation(context), first, last, **_deletions(allow_deletes))
+    run_stretch(invocation(context), first, last, **_deletions(allow_deletes))
 
 
 @app.command()
 def ingest(context: typer.Context, allow_deletes: AllowDeletes = False) -> None:
     """Land new, changed and vanished items of every source, and append them to bronze."""
-    _run(invocation(context), "ingest", "ingest", **_deletions(allow_deletes))
+    run_stretch(invocation(context), "ingest", "ingest", **_deletions(allow_deletes))
 
 
 @app.command()
 def validate(context: typer.Context) -> None:
     """Hold bronze documents against their rules; exit code 3 when a gate rule fails."""
-    _run(invocation(context), "validate", "validate")
+    run_stretch(invocation(context), "validate", "validate")
 
 
 @app.command()
 def preprocess(context: typer.Context) -> None:
     """Parse, normalise and chunk accepted documents into silver tables."""
-    _run(invocation(context), "preprocess", "preprocess")
+    run_stretch(invocation(context), "preprocess", "preprocess")
 
 
 @app.command()
 def embed(context: typer.Context) -> None:
     """Encode the chunk texts that the lake does not know yet."""
-    _run(invocation(context), "embed", "embed")
+    run_stretch(invocation(context), "embed", "embed")
 
 
 @app.command()
 def materialize(context: typer.Context) -> None:
     """Apply feature definitions, bring features online, sweep dead keys."""
-    _run(invocation(context), "materialize", "materialize")
+    run_stretch(invocation(context), "materialize", "materialize")
 
 
 def outcome_table(outcomes: list[StepOutcome], title: str | None = None) -> Table:
@@ -71,11 +71,12 @@ def _row(outcome: StepOutcome) -> tuple[object, ...]:
     return (done.step, done.status, done.unit, *counts, outcome.seconds)
 
 
-def _run(options: Invocation, first: str | None, last: str | None, **arguments: Any) -> None:
+def run_stretch(options: Invocation, first: str | None, last: str | None, **arguments: Any) -> None:
+    """Run the steps from `first` to `last`, show or write what they did."""
     steps = steps_between(first, last)
     settings = options.settings(**arguments)
     run_id = started_run_id()
-    outcomes = list(watched(run_steps(settings, run_id, steps), [step(each.name) for each in steps]))
+    outcomes = list(watched(run_steps(settings, run_id, steps), steps))
 
     def show(console: Console) -> None:
         console.print(outcome_table(outcomes, f"run {run_id}"))

@@ -1,0 +1,80 @@
+"""Act 2: five questions answered over HTTP with citations that open, and one that is rightly not answered."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from orchestration.demo.questions import ANSWERABLE, UNANSWERABLE, Question
+from orchestration.demo.service import Service
+from orchestration.demo.stage import Act, Panel, check, place, shortened
+
+_SESSION = "demo-act-2"
+
+
+def play(service: Service) -> Act:
+    """Ask the questions. Raises DemoError unless each is answered from the document it names."""
+    began = time.perf_counter()
+    rows = [_row(question.text, _answered(service, question)) for question in ANSWERABLE]
+    rows.append(_row(UNANSWERABLE, _refused(service)))
+    panel = Panel("Questions over HTTP", ("question", "answer", "cited", "opens", "ms"), rows)
+    said = (
+        f"{len(ANSWERABLE)} answers came from the document they had to come from, and every citation's URL opened "
+        "on a passage that holds the quote",
+        "the last question shares its words with the corpus and was not answered",
+    )
+    return Act(2, "Questions and citations", (panel,), said, time.perf_counter() - began)
+
+
+def opened(service: Service, citation: dict[str, Any]) -> dict[str, Any]:
+    """Open a citation's URL and return its passage. Raises DemoError unless the passage holds the quote."""
+    passage = service.open(citation["url"])
+    check(
+        citation["quote"] in passage["text"],
+        "a citation does not open on its quote",
+        where=citation["url"],
+        got=shortened(passage["text"]),
+        wanted=citation["quote"],
+    )
+    return passage
+
+
+def _answered(service: Service, question: Question) -> dict[str, Any]:
+    answer = service.ask(question.text, _SESSION)
+    cited = [place(citation["source_uri"]) for citation in answer["citations"]]
+    check(
+        question.source in cited,
+        "an answer does not come from the document that it had to come from",
+        where=question.text,
+        got=f"{shortened(answer['answer'])} (cited: {', '.join(cited) or 'nothing'})",
+        wanted=question.source,
+    )
+    check(
+        question.says in answer["answer"],
+        "an answer does not say what it had to say",
+        where=question.text,
+        got=answer["answer"],
+        wanted=question.says,
+    )
+    for citation in answer["citations"]:
+        opened(service, citation)
+    return answer
+
+
+def _refused(service: Service) -> dict[str, Any]:
+    answer = service.ask(UNANSWERABLE, _SESSION)
+    check(
+        answer["abstained"] and not answer["citations"],
+        "a question without an answer was answered",
+        where=UNANSWERABLE,
+        got=answer["answer"],
+        wanted="I don't know.",
+    )
+    return answer
+
+
+def _row(question: str, answer: dict[str, Any]) -> tuple[object, ...]:
+    cited = ", ".join(dict.fromkeys(place(citation["source_uri"]) for citation in answer["citations"]))
+    count = len(answer["citations"])
+    opens = f"{count} of {count}" if count else ""
+    return (question, shortened(answer["answer"], 140), cited, opens, float(answer["timings_ms"]["total"]))

@@ -1,0 +1,101 @@
+"""Which documents act 4 edits and deletes: chosen by the seed, each with a sentence that only it contains."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orchestration.demo.questions import SOURCES
+from orchestration.demo.stage import DemoError, Stage, place
+from ragstone.contracts.tables import SILVER_DOCUMENTS
+from ragstone.lake.read import state
+from ragstone.text.sentences import sentence_spans
+from ragstone.text.words import words
+
+_SHORTEST, _LONGEST = 60, 220
+_FEWEST_WORDS: Final = 9
+# Code, tables and lists of links are sentences to no reader.
+_MOSTLY_PROSE: Final = 0.9
+# A sentence of a long document is one voice among many in its chunk; the acts are about deletes, not about retrieval.
+_LARGEST_DOCUMENT: Final = 12_000
+
+
+@dataclass(frozen=True)
+class Document:
+    """One living document of the lake."""
+
+    document_id: str
+    source_uri: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A document and the sentence that it alone contains."""
+
+    document: Document
+    sentence: str
+
+    @property
+    def question(self) -> str:
+        """Return a question that the sentence answers, made from the sentence itself."""
+        return f'Where is it said that "{_one_line(self.sentence)}"?'
+
+
+def choose(stage: Stage) -> tuple[Chosen, Chosen]:
+    """Return the document to edit and the document to delete. The edited one is plain text, so that edits are exact."""
+    documents = _documents(stage)
+    candidates = _candidates(documents)
+    order = random.Random(stage.seed).sample(candidates, len(candidates))
+    deleted = order[0]
+    edited = next(chosen for chosen in order if chosen != deleted and chosen.document.source_uri.endswith(".txt"))
+    return edited, deleted
+
+
+def _documents(stage: Stage) -> list[Document]:
+    columns = ("document_id", "source_uri", "text")
+    rows = state(stage.settings.lake_root, SILVER_DOCUMENTS, columns=columns).to_pylist()
+    return sorted((Document(**row) for row in rows), key=lambda document: document.source_uri)
+
+
+def _candidates(documents: Sequence[Document]) -> list[Chosen]:
+    texts = [_one_line(document.text) for document in documents]
+    spread = Counter(word for text in texts for word in set(words(text)))
+    found = []
+    for document in documents:
+        if len(document.text) <= _LARGEST_DOCUMENT and place(document.source_uri) not in SOURCES:
+            own = [sentence for sentence in _prose(document.text) if _holders(sentence, texts) == 1]
+            found.extend([Chosen(document, max(own, key=lambda one: _rarity(one, spread)))] if own else [])
+    if len(found) < 2:
+        raise DemoError("too few documents have a sentence of their own", got=len(found), wanted="2")
+    return found
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _holders(sentence: str, texts: Sequence[str]) -> int:
+    # Lines are broken elsewhere in every document, so breaks are no difference.
+    return sum(_one_line(sentence) in text for text in texts)
+
+
+def _prose(text: str) -> list[str]:
+    return [text[start:end] for start, end in sentence_spans(text) if _is_prose(text[start:end])]
+
+
+def _is_prose(sentence: str) -> bool:
+    if not (_SHORTEST <= len(sentence) <= _LONGEST and sentence[0].isupper() and sentence.endswith(".")):
+        return False
+    letters = sum(character.isalpha() or character.isspace() for character in sentence)
+    return len(words(sentence)) >= _FEWEST_WORDS and letters >= _MOSTLY_PROSE * len(sentence)
+
+
+def _rarity(sentence: str, spread: Counter[str]) -> float:
+    """Return the mean rarity of a sentence's words; the position decides nothing, so equal texts choose equally."""
+    said: Iterable[str] = words(sentence)
+    shares = [1 / spread[word] for word in said]
+    return sum(shares) / len(shares)
