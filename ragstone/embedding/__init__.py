@@ -1,0 +1,1 @@
+"""From text to vector: what vectors mean, the port encoders stand behind, and the encoders."""
