@@ -1,0 +1,189 @@
+"""The index step: build a snapshot beside the served one, verify it, publish it. Nothing changed, nothing written."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ragstone.contracts.identity import embedding_key
+from ragstone.contracts.names import INDEX_SERVICE
+from ragstone.contracts.records import StepResult
+from ragstone.contracts.state import AsOf
+from ragstone.embedding.load import embedding_spec
+from ragstone.embedding.spec import EmbeddingSpec
+from ragstone.lake.vectors import IndexRows, fill_matrix, index_rows, living_texts
+from ragstone.runtime.errors import IndexGateError, IndexIncompatibleError
+from ragstone.runtime.logging import get_logger
+from ragstone.runtime.settings import Settings
+from ragstone.runtime.tracing import span
+from serving.index import files, publish, sources
+from serving.index.manifest import FileRecord, IndexKind, IndexManifest, read_manifest, write_manifest
+from serving.index.pointer import Pointer, read_pointer
+from serving.index.sidecar import count_words, write_rows, write_words
+from serving.index.snapshot import open_snapshot
+from serving.index.vectors import empty_flat, factory_of, kind_for, matrix_of, quantised, write_vectors
+from serving.index.verify import verify
+
+STEP: Final = "index"
+
+
+def run(settings: Settings, run_id: str) -> StepResult:
+    """Bring the served index up to date with the lake: build, verify, publish, prune.
+
+    The unit is living chunks. Does nothing when the served version follows from the same sources, or was rolled back to
+    from one that does. Raises IndexGateError when the gate refuses; then the served version stays.
+    """
+    with files.exclusive(settings.index_root):
+        wanted = sources.present_source(settings)
+        served = _served(settings)
+        if served is not None and wanted in (served[1].source_hash, served[0].held_back):
+            return _unchanged(served[1])
+        built = _left_by_killed_run(settings, wanted) or _build(settings, run_id, None)
+        publish.point_to(settings, built.version)
+        removed = publish.prune(settings)
+    get_logger(__name__).info("index_published", version=built.version, chunks=built.count, removed=len(removed))
+    return _published(built)
+
+
+def build(settings: Settings, run_id: str, known_by: datetime | None = None) -> IndexManifest:
+    """Build and verify a snapshot of what was known by a time, or of all, without publishing it.
+
+    Raises IndexGateError when the gate refuses; then nothing is left of the snapshot.
+    """
+    with files.exclusive(settings.index_root):
+        return _build(settings, run_id, known_by)
+
+
+def _build(settings: Settings, run_id: str, known_by: datetime | None) -> IndexManifest:
+    version = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    folder = settings.index_root / f"{files.BUILDING_PREFIX}{version}"
+    _remove_leftovers(settings.index_root)
+    folder.mkdir()
+    try:
+        with span("index.build", version=version):
+            manifest = _write_snapshot(settings, folder, version, run_id, known_by)
+        with span("index.verify", version=version):
+            verify(open_snapshot(folder), settings)
+        folder.rename(settings.index_root / version)
+        files.flush_to_disk(settings.index_root)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return manifest
+
+
+def _write_snapshot(
+    settings: Settings, folder: Path, version: str, run_id: str, known_by: datetime | None
+) -> IndexManifest:
+    spec, as_of = embedding_spec(settings), AsOf(known_by=known_by)
+    rows = index_rows(settings.lake_root, spec.space, spec.dim, as_of)
+    _refuse_other_encoders(rows, spec)
+    kind = kind_for(rows.table.num_rows, spec.dim, settings.index.quantised_above)
+    _write_vectors(settings, spec, rows, kind, folder / files.VECTORS_FILE)
+    write_rows(folder / files.ROWS_FILE, rows.table)
+    word_counts = count_words(living_texts(settings.lake_root, rows, as_of))
+    write_words(folder / files.WORDS_FILE, word_counts)
+    tables = sources.tables_read(rows.tables)
+    manifest = IndexManifest(
+        version=version,
+        run_id=run_id,
+        # Not before any row that was read, so that the lake as of then has the same state, whatever the clocks say.
+        built_at=max(filter(None, (datetime.now(UTC), rows.newest_write))),
+        known_by=known_by,
+        kind=kind,
+        factory=factory_of(kind, spec.dim),
+        dim=spec.dim,
+        count=rows.table.num_rows,
+        document_count=len(rows.table["document_id"].unique()),
+        word_count=len(word_counts),
+        space=spec.space,
+        model_id=spec.model_id,
+        model_hash=spec.model_hash,
+        encoder_hash=spec.encoder_hash,
+        chunker_hashes=tuple(sorted(rows.table["chunker_hash"].unique().to_pylist())),
+        service=INDEX_SERVICE,
+        views=sources.view_versions(settings),
+        tables=tables,
+        left_out=dict(rows.left_out),
+        abstain=settings.abstain,
+        source_hash=sources.source_hash(settings, tables, spec.encoder_hash, known_by),
+        files={name: _written(folder / name) for name in files.DATA_FILES},
+    )
+    write_manifest(folder, manifest)
+    files.flush_to_disk(folder)
+    return manifest
+
+
+def _write_vectors(settings: Settings, spec: EmbeddingSpec, rows: IndexRows, kind: IndexKind, path: Path) -> None:
+    flat = empty_flat(rows.table.num_rows, spec.dim)
+    fill_matrix(settings.lake_root, spec.space, rows, matrix_of(flat))
+    write_vectors(quantised(flat, settings.index.rerank_factor) if kind == "quantised" else flat, path)
+
+
+def _refuse_other_encoders(rows: IndexRows, spec: EmbeddingSpec) -> None:
+    """Refuse vectors of another model, configuration or precision: the question's vector would not fit them."""
+    pairs = zip(rows.table["text_hash"].to_pylist(), rows.table["embedding_key"].to_pylist(), strict=True)
+    foreign = sum(embedding_key(text, spec.encoder_hash) != key for text, key in pairs)
+    if foreign:
+        raise IndexGateError(
+            "an embedding space holds vectors of another encoder",
+            failed_checks=("one_encoder",),
+            where=f"space {spec.space}",
+            got=f"{foreign} of {rows.table.num_rows} living vectors",
+            wanted=f"encoder {spec.encoder_hash} alone",
+            next_step="ragstone embed; a different model or precision needs a space of its own (embedding.space)",
+        )
+
+
+def _written(path: Path) -> FileRecord:
+    files.flush_to_disk(path)
+    return FileRecord(sha256=files.sha256_of(path), size_bytes=path.stat().st_size)
+
+
+def _remove_leftovers(index_root: Path) -> None:
+    for leftover in index_root.glob(f"{files.BUILDING_PREFIX}*"):
+        shutil.rmtree(leftover)
+
+
+def _served(settings: Settings) -> tuple[Pointer, IndexManifest] | None:
+    """Return what is served, or None when nothing is, or when it is broken and must be built anew."""
+    try:
+        pointer = read_pointer(settings.index_root)
+        if pointer is None:
+            return None
+        return pointer, open_snapshot(settings.index_root / pointer.version, pointer.manifest_sha256).manifest
+    except IndexIncompatibleError as broken:
+        get_logger(__name__).warning("served_index_broken", what=broken.what, **broken.facts())
+        return None
+
+
+def _left_by_killed_run(settings: Settings, source: str) -> IndexManifest | None:
+    """Return a version that follows from these sources and passes its gate, built but never published."""
+    for version in publish.version_names(settings.index_root):
+        if _source_of(settings, version) == source:
+            return publish.verify_version(settings, version)
+    return None
+
+
+def _source_of(settings: Settings, version: str) -> str | None:
+    try:
+        return read_manifest(settings.index_root / version).source_hash
+    except IndexIncompatibleError:
+        return None
+
+
+def _unchanged(served: IndexManifest) -> StepResult:
+    return StepResult(STEP, "unchanged", "chunks", unchanged=served.count, details={"version": served.version})
+
+
+def _published(published: IndexManifest) -> StepResult:
+    return StepResult(
+        STEP,
+        "ok",
+        "chunks",
+        accepted=published.count,
+        tables_read={name: table.version for name, table in published.tables.items()},
+        details={"version": published.version, "kind": published.kind, "left_out": published.left_out},
+    )

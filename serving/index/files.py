@@ -1,0 +1,55 @@
+"""The files of an index snapshot, and writing them so that a crash leaves either all of a file or none of it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+VECTORS_FILE: Final = "vectors.faiss"
+ROWS_FILE: Final = "rows.arrow"
+WORDS_FILE: Final = "words.arrow"
+MANIFEST_FILE: Final = "manifest.json"
+CURRENT_FILE: Final = "CURRENT"
+DATA_FILES: Final = (VECTORS_FILE, ROWS_FILE, WORDS_FILE)
+BUILDING_PREFIX: Final = ".building-"
+
+_LOCK_FILE: Final = ".lock"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's entries, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Give a file new content at once: a reader sees the old bytes or the new ones, also after a crash."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(content)
+    flush_to_disk(beside)
+    beside.replace(path)
+    flush_to_disk(path.parent)
+
+
+@contextmanager
+def exclusive(index_root: Path) -> Iterator[None]:
+    """Hold the index folder alone among all that build, publish or prune; readers are never held up."""
+    index_root.mkdir(parents=True, exist_ok=True)
+    # Opened to append, so that taking the lock changes nothing on disk.
+    with (index_root / _LOCK_FILE).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

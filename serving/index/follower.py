@@ -1,0 +1,103 @@
+"""A reader's view of the published index: follows `CURRENT`, and keeps the last good snapshot when a new one is not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from ragstone.runtime.errors import IndexIncompatibleError, RagstoneError
+from ragstone.runtime.logging import get_logger
+from ragstone.runtime.metrics import INDEX_AGE_SECONDS, INDEX_INFO
+from ragstone.runtime.settings import Settings
+from serving.index.files import CURRENT_FILE
+from serving.index.snapshot import IndexSnapshot, open_current
+
+POLL_S: Final = 0.5
+
+_Signature = tuple[int, int, int]
+
+
+class IndexFollower:
+    """Holds the snapshot to search now, for encoders of one hash. Opening it loads the published snapshot.
+
+    Raises NotFoundError when nothing was published, IndexIncompatibleError when the published snapshot is broken or
+    belongs to another encoder: there is no last good one yet. Loading happens in the calling thread, or in one of its
+    own between `start` and `close`; searching is never held up.
+    """
+
+    def __init__(self, settings: Settings, encoder_hash: str) -> None:
+        self._settings = settings
+        self._encoder_hash = encoder_hash
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._seen = _signature(settings.index_root)
+        self._snapshot = self._load()
+        self._announce(None)
+
+    def current(self) -> IndexSnapshot:
+        """Return the snapshot to search now; it stays usable after a newer one has taken its place."""
+        return self._snapshot
+
+    def refresh(self) -> bool:
+        """Take up what is published now, and return whether that was a change. A bad one is logged, and left aside."""
+        INDEX_AGE_SECONDS.set(time.time() - self._snapshot.manifest.built_at.timestamp())
+        signature = _signature(self._settings.index_root)
+        if signature == self._seen:
+            return False
+        self._seen = signature
+        try:
+            fresh = self._load()
+        except RagstoneError as bad:
+            get_logger(__name__).error(
+                "index_not_taken_up", serving=self._snapshot.manifest.version, what=bad.what, **bad.facts()
+            )
+            return False
+        before, self._snapshot = self._snapshot.manifest.version, fresh
+        self._announce(before)
+        return True
+
+    def start(self) -> None:
+        """Refresh from a thread of its own, twice a second, until `close`."""
+        self._thread = threading.Thread(target=self._follow, name="index-follower", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following. The snapshot stays usable."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._stopping.wait(POLL_S):
+            self.refresh()
+
+    def _load(self) -> IndexSnapshot:
+        snapshot = open_current(self._settings)
+        if snapshot.manifest.encoder_hash != self._encoder_hash:
+            raise IndexIncompatibleError(
+                "the published index belongs to another encoder than the one questions go through",
+                where=f"index {snapshot.manifest.version}",
+                got=f"encoder {snapshot.manifest.encoder_hash} ({snapshot.manifest.model_id})",
+                wanted=f"encoder {self._encoder_hash}",
+                next_step="set embedding.model and embedding.space as the index has them, or ragstone run",
+            )
+        return snapshot
+
+    def _announce(self, before: str | None) -> None:
+        manifest = self._snapshot.manifest
+        if before is not None:
+            INDEX_INFO.remove(before)
+        INDEX_INFO.labels(manifest.version).set(1)
+        INDEX_AGE_SECONDS.set(time.time() - manifest.built_at.timestamp())
+        get_logger(__name__).info("index_taken_up", version=manifest.version, chunks=manifest.count, before=before)
+
+
+def _signature(index_root: Path) -> _Signature | None:
+    """Return what tells one `CURRENT` from the next, or None when there is none: publishing replaces the file."""
+    try:
+        found = (index_root / CURRENT_FILE).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

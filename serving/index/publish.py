@@ -1,0 +1,142 @@
+"""Which snapshot is served: publishing, rolling back, listing, comparing and pruning versions of the index."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragstone.runtime.errors import NotFoundError, UsageError
+from ragstone.runtime.settings import Settings
+from serving.index.files import BUILDING_PREFIX, MANIFEST_FILE, exclusive, sha256_of
+from serving.index.manifest import IndexManifest, read_manifest
+from serving.index.pointer import Pointer, read_pointer, write_pointer
+from serving.index.snapshot import open_snapshot
+from serving.index.verify import verify
+
+
+@dataclass(frozen=True)
+class IndexVersion:
+    """One snapshot on disk, and whether it is the one served."""
+
+    manifest: IndexManifest
+    current: bool
+
+
+@dataclass(frozen=True)
+class IndexDiff:
+    """What changed from one version to another: chunks by id, documents by id."""
+
+    older: str
+    newer: str
+    chunks_added: tuple[str, ...]
+    chunks_removed: tuple[str, ...]
+    chunks_kept: int
+    documents_added: tuple[str, ...]
+    documents_removed: tuple[str, ...]
+
+
+def version_names(index_root: Path) -> list[str]:
+    """Return the versions on disk, newest first; what is still being built is none."""
+    if not index_root.is_dir():
+        return []
+    return sorted((path.name for path in index_root.iterdir() if _is_version(path)), reverse=True)
+
+
+def list_versions(settings: Settings) -> list[IndexVersion]:
+    """Return all versions on disk, newest first. Raises IndexIncompatibleError when a manifest cannot be read."""
+    pointer = read_pointer(settings.index_root)
+    served = pointer.version if pointer else None
+    names = version_names(settings.index_root)
+    return [IndexVersion(read_manifest(settings.index_root / name), name == served) for name in names]
+
+
+def publish(settings: Settings, version: str) -> IndexManifest:
+    """Verify a version and make it the served one, at once. Raises IndexGateError, then what is served stays."""
+    with exclusive(settings.index_root):
+        manifest = verify_version(settings, version)
+        point_to(settings, version)
+    return manifest
+
+
+def verify_version(settings: Settings, version: str) -> IndexManifest:
+    """Check a version against its manifest and the lake, changing nothing. Raises IndexGateError or NotFoundError."""
+    snapshot = open_snapshot(_folder(settings, version))
+    verify(snapshot, settings)
+    return snapshot.manifest
+
+
+def rollback(settings: Settings, version: str | None = None) -> IndexManifest:
+    """Serve an older version again: the given one, or the newest before the served one.
+
+    The version left is held back: it is not published again until its sources change. Raises UsageError when there
+    is no older version.
+    """
+    with exclusive(settings.index_root):
+        pointer = read_pointer(settings.index_root)
+        names = version_names(settings.index_root)
+        older = [name for name in names if pointer is not None and name < pointer.version]
+        target = version or next(iter(older), None)
+        if pointer is None or target is None:
+            raise UsageError(
+                "there is no older index to roll back to",
+                where=str(settings.index_root),
+                got=names,
+                wanted="a version older than the served one",
+                next_step="ragstone index list",
+            )
+        manifest = verify_version(settings, target)
+        point_to(settings, target, held_back=read_manifest(_folder(settings, pointer.version)).source_hash)
+    return manifest
+
+
+def diff(settings: Settings, older: str, newer: str) -> IndexDiff:
+    """Return what changed between two versions, ids in order."""
+    before, after = (open_snapshot(_folder(settings, version)).rows() for version in (older, newer))
+    chunks = [set(rows["chunk_id"].to_pylist()) for rows in (before, after)]
+    documents = [set(rows["document_id"].to_pylist()) for rows in (before, after)]
+    return IndexDiff(
+        older=older,
+        newer=newer,
+        chunks_added=tuple(sorted(chunks[1] - chunks[0])),
+        chunks_removed=tuple(sorted(chunks[0] - chunks[1])),
+        chunks_kept=len(chunks[0] & chunks[1]),
+        documents_added=tuple(sorted(documents[1] - documents[0])),
+        documents_removed=tuple(sorted(documents[0] - documents[1])),
+    )
+
+
+def point_to(settings: Settings, version: str, held_back: str | None = None) -> None:
+    """Flip `CURRENT` to a version that has passed its gate. The caller holds the index folder alone."""
+    digest = sha256_of(settings.index_root / version / MANIFEST_FILE)
+    write_pointer(settings.index_root, Pointer(version=version, manifest_sha256=digest, held_back=held_back))
+
+
+def prune(settings: Settings) -> list[str]:
+    """Remove all but the newest versions and the served one, and return what went. The caller holds the folder alone.
+
+    Readers that still have a removed version mapped go on reading it.
+    """
+    pointer = read_pointer(settings.index_root)
+    names = version_names(settings.index_root)
+    served = pointer.version if pointer else None
+    removed = [name for name in names[settings.index.keep_versions :] if name != served]
+    for name in removed:
+        shutil.rmtree(settings.index_root / name)
+    return removed
+
+
+def _is_version(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(BUILDING_PREFIX) and (path / MANIFEST_FILE).is_file()
+
+
+def _folder(settings: Settings, version: str) -> Path:
+    if version not in version_names(settings.index_root):
+        raise NotFoundError(
+            f"there is no index version {version!r}",
+            where=str(settings.index_root),
+            got=version,
+            wanted=f"one of {version_names(settings.index_root)}",
+            next_step="ragstone index list",
+        )
+    return settings.index_root / version

@@ -1,0 +1,120 @@
+"""An index snapshot as its readers hold it: immutable, checked against its manifest, mapped into memory."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ragstone.runtime.errors import IndexIncompatibleError, NotFoundError
+from ragstone.runtime.settings import Settings
+from serving.index.files import MANIFEST_FILE, ROWS_FILE, VECTORS_FILE, WORDS_FILE, sha256_of
+from serving.index.manifest import IndexManifest, read_manifest
+from serving.index.pointer import read_pointer
+from serving.index.sidecar import open_rows, open_words
+from serving.index.vectors import Matrix, matrix_of, open_vectors, search_vectors
+
+_NEXT_STEP: Final = "ragstone index rollback, or ragstone index build"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHit:
+    """One vector found: whose it is, the text it stood for at build time, and its inner product with the question."""
+
+    chunk_id: str
+    document_id: str
+    text_hash: str
+    score: float
+
+
+class IndexSnapshot:
+    """One index version. Safe to search from many threads; holds no lock and changes nothing."""
+
+    def __init__(
+        self, manifest: IndexManifest, vectors: Any, rows: pa.RecordBatch, word_counts: dict[str, int]
+    ) -> None:
+        self.manifest = manifest
+        self._vectors = vectors
+        self._rows = rows
+        self._word_counts = word_counts
+
+    def search(self, vector: npt.NDArray[np.float32], k: int) -> list[IndexHit]:
+        """Return at most k hits for a question's vector, float32 (dim,): scores fall, ties by chunk_id.
+
+        Fewer than k come back only when the index has no more.
+        """
+        scores, ordinals = search_vectors(self._vectors, vector, k)
+        found = self._rows.take(pa.array(ordinals, pa.int64()))
+        ids = (column.to_pylist() for column in found.columns)
+        return [IndexHit(*row) for row in zip(*ids, scores, strict=True)]
+
+    def idf(self, word: str) -> float:
+        """Return how much a word tells: ln(1 + (n - m + 0.5) / (m + 0.5)) when m of n chunks have it."""
+        having = self._word_counts.get(word, 0)
+        return math.log1p((self.manifest.count - having + 0.5) / (having + 0.5))
+
+    def matrix(self) -> Matrix:
+        """Return the exact vectors as float32 (count, dim), read-only, in the order of `rows`."""
+        matrix = matrix_of(self._vectors)
+        matrix.flags.writeable = False
+        return matrix
+
+    def rows(self) -> pa.RecordBatch:
+        """Return chunk_id, document_id and text_hash of every vector, ordered by chunk_id."""
+        return self._rows
+
+
+def open_current(settings: Settings) -> IndexSnapshot:
+    """Return the published snapshot. Raises NotFoundError, or IndexIncompatibleError when it is broken."""
+    pointer = read_pointer(settings.index_root)
+    if pointer is None:
+        raise NotFoundError(
+            "no index has been published",
+            where=str(settings.index_root),
+            wanted="a published index",
+            next_step="ragstone run",
+        )
+    return open_snapshot(settings.index_root / pointer.version, pointer.manifest_sha256)
+
+
+def open_snapshot(folder: Path, manifest_sha256: str | None = None) -> IndexSnapshot:
+    """Return a snapshot after checking every file against the manifest, and the manifest against `manifest_sha256`.
+
+    Raises IndexIncompatibleError, naming the file, what was got and what was wanted.
+    """
+    manifest = read_manifest(folder)
+    if manifest_sha256 is not None:
+        _check_sum(folder / MANIFEST_FILE, manifest_sha256)
+    for name, record in manifest.files.items():
+        _check_sum(folder / name, record.sha256)
+    try:
+        vectors = open_vectors(folder / VECTORS_FILE)
+        rows, word_counts = open_rows(folder / ROWS_FILE), open_words(folder / WORDS_FILE)
+    except (RuntimeError, OSError, pa.ArrowInvalid) as unreadable:
+        raise _broken(folder, str(unreadable).splitlines()[0], "the files its manifest names") from unreadable
+    _check_shape(folder, manifest, vectors, rows)
+    return IndexSnapshot(manifest, vectors, rows, word_counts)
+
+
+def _check_sum(path: Path, wanted: str) -> None:
+    got = sha256_of(path) if path.is_file() else "no such file"
+    if got != wanted:
+        raise _broken(path, f"SHA-256 {got}", f"SHA-256 {wanted}")
+
+
+def _check_shape(folder: Path, manifest: IndexManifest, vectors: Any, rows: pa.RecordBatch) -> None:
+    got = (vectors.ntotal, vectors.d, rows.num_rows)
+    wanted = (manifest.count, manifest.dim, manifest.count)
+    if got != wanted:
+        raise _broken(folder, f"(vectors, dim, rows) = {got}", f"{wanted}, as the manifest says")
+
+
+def _broken(where: Path, got: str, wanted: str) -> IndexIncompatibleError:
+    return IndexIncompatibleError(
+        "an index is not as its manifest says", where=str(where), got=got, wanted=wanted, next_step=_NEXT_STEP
+    )
