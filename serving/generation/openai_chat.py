@@ -69,13 +69,13 @@ class OpenAIChat:
                 with tracing_context(enabled=False):
                     reply = await self._model.ainvoke([SystemMessage(rules), HumanMessage(message)])
         except TimeoutError as late:
-            raise self._failed("did not answer in time", f"nothing after {allowed_s:.1f} s") from late
+            raise self._failed("late", "did not answer in time", f"nothing after {allowed_s:.1f} s") from late
         except Exception as failure:
             # Errors come in three families: LangChain's, the client's, and what a nonsensical body provokes.
-            raise self._failed("failed", _told(failure)) from failure
+            raise self._failed("failed", "failed", _told(failure)) from failure
         text = reply.text.strip()
         if not text:
-            raise self._failed("answered nothing", f"finish reason {reply.response_metadata.get('finish_reason')}")
+            raise self._failed("empty", "answered nothing", f"finish reason {reply.response_metadata.get('finish_reason')}")
         usage: Any = reply.usage_metadata or {}
         return Completion(text, usage.get("input_tokens", 0), usage.get("output_tokens", 0))
 
@@ -84,9 +84,10 @@ class OpenAIChat:
         self._sync_client.close()
         await self._client.aclose()
 
-    def _failed(self, how: str, got: str) -> GenerationError:
+    def _failed(self, reason: str, how: str, got: str) -> GenerationError:
         return GenerationError(
             f"the language model {how}",
+            reason=reason,
             where=self._url,
             got=got,
             wanted="a chat completion",
