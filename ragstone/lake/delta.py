@@ -6,6 +6,7 @@ readers outside Spark return wrong rows, silently, for some newer table features
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,14 +17,26 @@ from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchEr
 
 from ragstone.contracts.tables import TableSpec
 from ragstone.lake.schema import arrow_schema, table_properties
-from ragstone.runtime.errors import ContractError
+from ragstone.runtime.errors import ConfigError, ContractError
 
 ABSENT: Final = -1
-_READER_VERSION = 1
+_READER_VERSION: Final = 1
+_IMPOSSIBLE: Final = re.compile(r"[\[\]^|\\]|%[0-9A-Fa-f]{2}")
 
 
 def table_path(root: Path, spec: TableSpec) -> Path:
-    """Return the folder of a table below the lake's root."""
+    """Return the folder of a table below the lake's root.
+
+    Raises ConfigError for a root whose name Delta cannot take: deltalake would abort the process or look elsewhere.
+    """
+    if _IMPOSSIBLE.search(str(root)):
+        raise ConfigError(
+            "the lake cannot stand in this folder",
+            where=str(root),
+            got=sorted(set(_IMPOSSIBLE.findall(str(root)))),
+            wanted="a path without [ ] ^ | \\ and without escapes such as %20",
+            next_step="choose another home folder with --home or RAGSTONE_HOME",
+        )
     return root / spec.path
 
 

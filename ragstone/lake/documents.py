@@ -102,7 +102,7 @@ def _newest_in_bronze(settings: Settings, document_id: str | None, condition: st
         settings.lake_root,
         f"""SELECT {columns} FROM (
             SELECT {columns}, row_number() OVER (
-                PARTITION BY document_id ORDER BY fetched_at DESC, landing_batch DESC
+                PARTITION BY document_id ORDER BY landing_batch DESC
             ) AS row_rank
             FROM bronze WHERE {only} AND {condition}
         ) WHERE row_rank = 1""",

@@ -14,7 +14,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -84,20 +84,30 @@ class LandingZone:
         """Return the number of the newest batch, 0 when there is none."""
         return max(self._numbers(), default=0)
 
-    def append_batch(self, envelopes: Sequence[Envelope], run_id: str | None = None) -> int:
-        """Append one batch, durably, and return its number. Without a run the batch gets a run id of its own.
+    def append_batch(self, envelopes: Sequence[Envelope], run_id: str | None = None) -> LandingBatch:
+        """Append one batch, durably, and return it as landed. Without a run the batch gets a run id of its own.
 
-        Raises ContractError when a document comes twice or the batch is empty.
+        Every envelope is stamped with one `fetched_at`: the latest given, or just after the batch before when the clock
+        went back or another writer was faster, so that times follow the order of the log. Raises ContractError when a
+        document comes twice or the batch is empty.
         """
-        content = _encode(envelopes, run_id or new_run_id(datetime.now(UTC)))
         number = self.last_batch() + 1
-        while not self._try(content, number):
+        landed = None
+        while landed is None:
+            landed = self.try_append(envelopes, run_id or new_run_id(datetime.now(UTC)), number)
             number += 1
-        return number
+        return landed
 
-    def try_append(self, envelopes: Sequence[Envelope], run_id: str, number: int) -> bool:
-        """Append one batch as `number`, or return False when that number was taken meanwhile: read again and retry."""
-        return self._try(_encode(envelopes, run_id), number)
+    def try_append(self, envelopes: Sequence[Envelope], run_id: str, number: int) -> LandingBatch | None:
+        """Append one batch as `number`, or return None when that number was taken meanwhile: read again and retry."""
+        moment = max([envelope.fetched_at for envelope in envelopes], default=datetime.now(UTC))
+        previous = self._moment(number - 1)
+        if previous is not None:
+            moment = max(moment, previous + timedelta(microseconds=1))
+        stamped = tuple(replace(envelope, fetched_at=moment) for envelope in envelopes)
+        self._batches.mkdir(parents=True, exist_ok=True)
+        taken = not _publish(self._batches, _encode(stamped, run_id), self.batch_path(number))
+        return None if taken else LandingBatch(number, run_id, stamped)
 
     def read_batches(self, after: int = 0) -> Iterator[LandingBatch]:
         """Yield the batches with a greater number than `after`, in order."""
@@ -109,18 +119,12 @@ class LandingZone:
         """Return the file of a batch."""
         return self._batches / f"{number:0{_NUMBER_DIGITS}d}.jsonl"
 
-    def next_moment(self) -> datetime:
-        """Return a time for new envelopes: now, or just after the newest landed one when the clock went back."""
-        last = self.last_batch()
-        now = datetime.now(UTC)
-        if last == 0:
-            return now
-        newest = max(envelope.fetched_at for envelope in _decode(last, self.batch_path(last)).envelopes)
-        return max(now, newest + timedelta(microseconds=1))
-
-    def _try(self, content: bytes, number: int) -> bool:
-        self._batches.mkdir(parents=True, exist_ok=True)
-        return _publish(self._batches, content, self.batch_path(number))
+    def _moment(self, number: int) -> datetime | None:
+        """Return when a batch was landed, or None for number 0: its first line tells, for all share one moment."""
+        if number == 0:
+            return None
+        with self.batch_path(number).open(encoding="utf-8") as lines:
+            return _from_json(json.loads(next(lines))).fetched_at
 
     def _numbers(self) -> list[int]:
         return [int(path.stem) for path in self._batches.glob("*.jsonl")] if self._batches.is_dir() else []

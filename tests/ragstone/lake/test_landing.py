@@ -1,7 +1,6 @@
 import json
 import os
 import threading
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from ragstone.contracts.identity import content_hash
 from ragstone.lake.landing import LandingZone
 from ragstone.runtime.errors import ContractError, NotFoundError
-from tests.factories import make_envelope
+from tests.factories import at, make_envelope
 
 
 @pytest.fixture
@@ -41,8 +40,8 @@ def test_batches_are_numbered_from_one_and_come_back_whole(landing):
     fetched = make_envelope("a\u2028b.md", source_metadata={"team": "ops"}, acl=("staff", "ops"))
     gone = make_envelope("gone.md", "vanished")
     assert landing.last_batch() == 0
-    assert landing.append_batch([fetched, gone], "run-1") == 1
-    assert landing.append_batch([make_envelope("late.md")]) == 2
+    assert landing.append_batch([fetched, gone], "run-1").number == 1
+    assert landing.append_batch([make_envelope("late.md")]).number == 2
     first, second = landing.read_batches()
     assert (first.number, first.run_id, first.envelopes) == (1, "run-1", (fetched, gone))
     assert second.run_id
@@ -57,8 +56,8 @@ def test_a_batch_holds_each_document_once_and_is_not_empty(landing):
 
 
 def test_a_number_that_is_taken_is_not_given_again(landing):
-    assert landing.try_append([make_envelope("a.md")], "run-1", 1)
-    assert not landing.try_append([make_envelope("b.md")], "run-2", 1)
+    assert landing.try_append([make_envelope("a.md")], "run-1", 1) is not None
+    assert landing.try_append([make_envelope("b.md")], "run-2", 1) is None
     assert [batch.envelopes[0].source_uri for batch in landing.read_batches()] == ["a.md"]
 
 
@@ -95,10 +94,12 @@ def test_times_are_written_in_utc_to_the_microsecond(landing):
     assert record["fetched_at"] == "2026-01-02T03:04:05.000000+00:00"
 
 
-def test_moments_go_on_when_the_clock_goes_back(landing):
-    ahead = datetime.now(UTC) + timedelta(days=1)
-    landing.append_batch([replace(make_envelope(), fetched_at=ahead)])
-    assert landing.next_moment() == ahead + timedelta(microseconds=1)
+def test_times_follow_the_order_of_the_log(landing):
+    ahead = datetime(2026, 5, 1, tzinfo=UTC)
+    landing.append_batch([make_envelope(fetched_at=ahead)])
+    behind = landing.append_batch([make_envelope(change="deleted"), make_envelope("b.md", fetched_at=at(1))])
+    assert {envelope.fetched_at for envelope in behind.envelopes} == {ahead + timedelta(microseconds=1)}
+    assert list(landing.read_batches(after=1)) == [behind]
 
 
 def test_the_identity_stays(landing):

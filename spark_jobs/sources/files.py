@@ -1,0 +1,105 @@
+"""The files connector: documents in a folder, chosen by patterns."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ragstone.runtime.errors import BadInputError, ConfigError
+from ragstone.runtime.settings import FilesSource
+from spark_jobs.sources.connector import SourceItem
+from spark_jobs.sources.globs import Globs
+
+
+class FilesConnector:
+    """Reads one folder. An item's source_uri is its path below the folder, so a moved folder keeps its documents."""
+
+    def __init__(self, name: str, source: FilesSource, max_item_bytes: int) -> None:
+        self.name = name
+        self.acl = source.acl
+        self.metadata = source.metadata
+        self._root = source.root.absolute()
+        self._max_item_bytes = max_item_bytes
+        self._include = Globs(source.include)
+        self._exclude = Globs(source.exclude)
+        self._sees_hidden = any(part.startswith(".") for pattern in source.include for part in pattern.split("/"))
+
+    def items(self) -> Iterator[SourceItem]:
+        """Yield the matching files in the order of their paths. Links to folders are not followed.
+
+        Raises ConfigError when the folder is missing or a part of it cannot be listed: its documents would be taken for
+        vanished.
+        """
+        if not self._root.is_dir():
+            raise self._unreachable("not a folder")
+        for folder, folders, names in os.walk(self._root, onerror=self._refuse):
+            folders[:] = sorted(name for name in folders if self._sees_hidden or not name.startswith("."))
+            for name in sorted(names):
+                path = Path(folder, name)
+                relative = path.relative_to(self._root).as_posix()
+                if self._include.match(relative) and not self._exclude.match(relative):
+                    yield SourceItem(_printable(relative), str(path), _modified_at(path))
+
+    def fetch(self, item: SourceItem) -> bytes:
+        """Return a file's bytes.
+
+        Raises BadInputError for a file that has gone, may not be read, is too large, is no regular file, has a name
+        that is not text, or is a link that leads out of the folder.
+        """
+        path = Path(item.locator)
+        if _printable(str(path)) != str(path):
+            raise BadInputError("the file's name is not valid text", got=item.source_uri, wanted="a UTF-8 name")
+        try:
+            return self._read(path)
+        except OSError as unreadable:
+            raise BadInputError(
+                "the file cannot be read", got=unreadable.strerror, wanted="the file that was listed"
+            ) from unreadable
+
+    def _read(self, path: Path) -> bytes:
+        if not path.resolve(strict=True).is_relative_to(self._root.resolve()):
+            raise BadInputError(
+                "the link leads out of the source's folder", got=str(path.resolve()), wanted=f"a file in {self._root}"
+            )
+        # Opening a pipe would wait for its writer, so the kind is looked at first.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadInputError("the item is not a regular file", got="a pipe, socket or device", wanted="a file")
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= self._max_item_bytes:
+                content = file.read(self._max_item_bytes + 1)
+                size = len(content)
+        if size > self._max_item_bytes:
+            raise BadInputError(
+                "the file is too large",
+                got=f"{size} bytes",
+                wanted=f"at most {self._max_item_bytes} (ingest.max_item_bytes)",
+            )
+        return content
+
+    def _refuse(self, error: OSError) -> None:
+        raise self._unreachable(f"{error.filename}: {error.strerror}") from error
+
+    def _unreachable(self, got: str) -> ConfigError:
+        return ConfigError(
+            f"the source {self.name} cannot be listed",
+            where=str(self._root),
+            got=got,
+            wanted="a folder that can be read",
+            next_step=f"correct sources.{self.name}.root, or mount the folder; nothing was changed",
+        )
+
+
+def _printable(name: str) -> str:
+    """Return a file name as valid text; bytes that are not UTF-8 are spelled out."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _modified_at(path: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+    except (OSError, OverflowError, ValueError):
+        return None
