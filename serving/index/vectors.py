@@ -40,7 +40,7 @@ def empty_flat(count: int, dim: int) -> Any:
 
 def matrix_of(index: Any) -> Matrix:
     """Return the exact vectors of an index as float32 (count, dim), sharing its memory: keep the index alive."""
-    flat = faiss.downcast_index(index.refine_index) if isinstance(index, faiss.IndexRefine) else index
+    flat: Any = faiss.downcast_index(index.refine_index) if isinstance(index, faiss.IndexRefine) else index
     if flat.ntotal == 0:
         return np.empty((0, flat.d), dtype=np.float32)
     matrix: Matrix = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
@@ -53,7 +53,7 @@ def quantised(flat: Any, rerank_factor: int) -> Any:
     codes = faiss.IndexPQFastScan(flat.d, flat.d // 2, _CODE_BITS, faiss.METRIC_INNER_PRODUCT)
     codes.train(matrix[:: max(1, len(matrix) // _MOST_TO_TRAIN)])
     codes.add(matrix)
-    index = faiss.IndexRefine(codes, flat)
+    index: Any = faiss.IndexRefine(codes, flat)
     index.k_factor = float(rerank_factor)
     # FAISS keeps bare pointers to both parts.
     index.ragstone_parts = (codes, flat)
@@ -95,4 +95,6 @@ def search_vectors(index: Any, vector: Matrix, k: int) -> tuple[list[float], lis
 def _refinement(index: Any, k: int) -> Any:
     if not isinstance(index, faiss.IndexRefine):
         return None
-    return faiss.IndexRefineSearchParameters(k_factor=min(float(index.k_factor), index.ntotal / k))
+    refinement = faiss.IndexRefineSearchParameters()
+    refinement.k_factor = min(float(index.k_factor), index.ntotal / k)
+    return refinement

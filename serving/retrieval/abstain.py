@@ -26,12 +26,12 @@ def decide(question: str, hits: Sequence[RetrievedChunk], idf: Idf, model: Absta
 
 
 def abstain_features(question: str, hits: Sequence[RetrievedChunk], idf: Idf) -> dict[str, float]:
-    """Return the features by name, each within [-1, 1]: the best cosine, and the best coverage by chunk and sentence."""
+    """Return the features by name: the best cosine, and the best coverage by a chunk and by a sentence."""
     weights = question_weights(question, idf)
     sentences = rank_sentences(question, hits, idf)
     return {
         "cosine": max((hit.score for hit in hits), default=0.0),
-        "chunk_coverage": max((coverage(weights, chunk_words(hit.chunk.text)) for hit in hits), default=0.0),
+        "chunk_coverage": max((coverage(weights, chunk_words(hit)) for hit in hits), default=0.0),
         "sentence_coverage": max((sentence.coverage for sentence in sentences), default=0.0),
     }
 

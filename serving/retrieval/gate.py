@@ -1,8 +1,8 @@
 """The online gate: whether a hit of the index may be used, decided at the time of the question.
 
 An index is always older than the lake, and the lake older than the online store; only what is online now decides. A hit
-passes when its chunk and document are there, both live, the text is the one that was indexed, and the caller may read it.
-Everything here is pure: no clock, no store.
+passes when its chunk and document are there, both live, the text is the one that was indexed, and the caller may read
+it. Everything here is pure: no clock, no store.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
-from ragstone.features.online import ChunkFeatures, DocumentFeatures
-
 from ragstone.contracts.records import Principal
+from ragstone.features.online import ChunkFeatures, DocumentFeatures
 
 
 class DropReason(StrEnum):
@@ -49,5 +48,5 @@ def may_read(acl: Collection[str] | None, principal: Principal) -> bool:
 
 
 def judge_repeat(text_hash: str, passed: Collection[str]) -> DropReason | None:
-    """Return DUPLICATE when an equal text has passed before: asked after `judge`, so that no forbidden text hides one."""
+    """Return DUPLICATE when an equal text has passed before; asked after `judge`, so no forbidden text hides one."""
     return DropReason.DUPLICATE if text_hash in passed else None

@@ -49,7 +49,7 @@ def rank_sentences(question: str, hits: Sequence[RetrievedChunk], idf: Idf) -> l
     ranked = [
         RankedSentence(hit, sentence.start, sentence.end, share, share + COSINE_SHARE * hit.score)
         for hit in hits
-        for sentence in _sentences(hit.chunk.text)
+        for sentence in _sentences(hit.chunk.text or "")
         if (share := coverage(weights, sentence.words)) > 0
     ]
     return sorted(ranked, key=lambda sentence: (-sentence.score, sentence.hit.rank, sentence.start))
@@ -66,9 +66,9 @@ def coverage(weights: Mapping[str, float], found: Iterable[str]) -> float:
     return sum(weights.get(word, 0.0) for word in found) / total if total > 0 else 0.0
 
 
-def chunk_words(text: str) -> frozenset[str]:
-    """Return the distinct words of a chunk."""
-    return frozenset().union(*(sentence.words for sentence in _sentences(text)))
+def chunk_words(hit: RetrievedChunk) -> frozenset[str]:
+    """Return the distinct words of a hit's chunk."""
+    return frozenset().union(*(sentence.words for sentence in _sentences(hit.chunk.text or "")))
 
 
 @lru_cache(maxsize=_REMEMBERED_TEXTS)

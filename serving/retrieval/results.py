@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ragstone.features.online import ChunkFeatures, DocumentFeatures
-
 from serving.retrieval.gate import DropReason
 
 

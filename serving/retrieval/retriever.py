@@ -10,12 +10,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import redis
-from ragstone.features.online import ChunkFeatures, DocumentFeatures, OnlineReader
 
 from ragstone.contracts.records import Principal
 from ragstone.embedding.port import Embedder
-from ragstone.runtime.errors import RetrievalUnavailableError
+from ragstone.features.online import ChunkFeatures, DocumentFeatures, OnlineReader
 from ragstone.runtime.metrics import GATE_DROPS, RETRIEVAL_EMPTY, RETRIEVER_TOPK_HITS
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.tracing import span
@@ -79,8 +77,8 @@ class Retriever:
         deadline = Deadline.after_ms(deadline_ms or self._settings.serving.deadline_ms)
         snapshot = self._index()
         began = time.perf_counter()
+        text = normalise(question)
         with span("retrieve.embed"):
-            text = normalise(question)
             vector = self._embedder.encode([text])[0]
         embedded = time.perf_counter()
         with span("retrieve.find", k=k):
@@ -150,16 +148,7 @@ class Retriever:
 
     def _read(self, hits: Sequence[IndexHit]) -> tuple[list[ChunkFeatures | None], dict[str, DocumentFeatures | None]]:
         document_ids = list(dict.fromkeys(hit.document_id for hit in hits))
-        try:
-            chunks, documents = self._reader.read([hit.chunk_id for hit in hits], document_ids)
-        except redis.RedisError as failure:
-            raise RetrievalUnavailableError(
-                "the online store does not answer, so no hit can be gated",
-                where="Redis",
-                got=f"{type(failure).__name__}: {failure}",
-                wanted=f"an answer within {self._settings.redis.deadline_ms} ms",
-                next_step="ragstone doctor",
-            ) from failure
+        chunks, documents = self._reader.read([hit.chunk_id for hit in hits], document_ids)
         return chunks, dict(zip(document_ids, documents, strict=True))
 
 
