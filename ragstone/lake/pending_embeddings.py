@@ -1,0 +1,96 @@
+"""Which chunks lack the embedding row they should have: what embed has to do, told without reading a text or a vector.
+
+A chunk's text never changes, so all that matters of its history is when it came, went and came back: its turns. The
+newest turn of each chunk has an embedding row with the same event_timestamp, or is pending. Versions that only moved
+the chunk are no turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from ragstone.contracts.state import newest_rows_sql, state_sql
+from ragstone.contracts.tables import SILVER_CHUNKS, TableSpec
+from ragstone.lake import read
+from ragstone.lake.delta import ABSENT
+
+_NARROW: Final = ("chunk_id", "active", "event_timestamp", "created_timestamp")
+
+
+@dataclass(frozen=True)
+class PendingEmbeddings:
+    """How much waits: `to_embed` chunks for a vector, `to_end` for a tombstone, of `living` chunks in all.
+
+    `unknown_texts` counts the distinct texts among them that no embedding row was ever made of. `fresh` counts waiting
+    chunks that are not set aside. `newest_write` is the newest created_timestamp among the embeddings, if any.
+    """
+
+    living: int
+    to_embed: int
+    to_end: int
+    fresh: int
+    unknown_texts: int
+    newest_write: datetime | None
+
+    @property
+    def total(self) -> int:
+        """Return how many rows wait to be written."""
+        return self.to_embed + self.to_end
+
+
+def pending_sql(embeddings: TableSpec, chunk_rows: str, embedding_rows: str) -> str:
+    """Return SQL, for Spark and DuckDB, for the newest turn of each chunk that has no embedding row yet.
+
+    `chunk_rows` and `embedding_rows` are relations with the columns of the tables. The result has chunk_id,
+    document_id, text, text_hash, active and event_timestamp, at most one row per chunk.
+    """
+    narrow = replace(embeddings, columns=tuple(embeddings.column(name) for name in _NARROW))
+    return f"""
+        WITH history AS (
+            SELECT chunk_id, document_id, text, text_hash, active, event_timestamp, created_timestamp,
+                lag(active, 1, FALSE) OVER (
+                    PARTITION BY chunk_id ORDER BY event_timestamp, created_timestamp, active DESC
+                ) AS was_active
+            FROM {chunk_rows}
+        ), turns AS (
+            SELECT *, row_number() OVER (
+                PARTITION BY chunk_id ORDER BY event_timestamp DESC, created_timestamp DESC, active
+            ) AS turn_rank
+            FROM history WHERE active <> was_active
+        )
+        SELECT t.chunk_id, t.document_id, t.text, t.text_hash, t.active, t.event_timestamp
+        FROM turns t LEFT JOIN ({newest_rows_sql(narrow, embedding_rows)}) e ON e.chunk_id = t.chunk_id
+        WHERE t.turn_rank = 1 AND CASE
+            WHEN t.active THEN e.chunk_id IS NULL OR NOT e.active OR e.event_timestamp < t.event_timestamp
+            ELSE coalesce(e.active, FALSE) END"""
+
+
+def pending_embeddings(
+    root: Path, embeddings: TableSpec, chunk_version: int, set_aside: Sequence[str] = ()
+) -> PendingEmbeddings:
+    """Return how much waits to be embedded at a version of the chunks (-1 when there is no such table).
+
+    `set_aside` has the chunk_ids that were rejected before.
+    """
+    chunks = read.relation(root, SILVER_CHUNKS, chunk_version if chunk_version != ABSENT else None)
+    counts = read.query(root, _counts_sql(embeddings), (list(set_aside),), chunks=chunks, vectors=embeddings)
+    return PendingEmbeddings(**counts.to_pylist()[0])
+
+
+def _counts_sql(embeddings: TableSpec) -> str:
+    narrow_chunks = replace(SILVER_CHUNKS, columns=tuple(SILVER_CHUNKS.column(name) for name in _NARROW))
+    return f"""
+        WITH pending AS ({pending_sql(embeddings, "chunks", "vectors")}),
+        known AS (SELECT DISTINCT text_hash FROM vectors WHERE active)
+        SELECT
+            (SELECT count(*) FROM ({state_sql(narrow_chunks, "chunks")})) AS living,
+            count(*) FILTER (active) AS to_embed,
+            count(*) FILTER (NOT active) AS to_end,
+            count(*) FILTER (NOT list_contains(?::VARCHAR[], chunk_id)) AS fresh,
+            count(DISTINCT text_hash) FILTER (active AND text_hash NOT IN (FROM known)) AS unknown_texts,
+            (SELECT max(created_timestamp) FROM vectors) AS newest_write
+        FROM pending"""

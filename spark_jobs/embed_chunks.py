@@ -1,0 +1,58 @@
+"""Embed: every living chunk gets the vector of its text in the configured space, every vanished one a tombstone.
+
+Each distinct text is encoded once, and only when the lake has no vector of it. What is to be done is found without a
+JVM; when that is nothing, none is started.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from ragstone.contracts.records import StepResult
+from ragstone.contracts.tables import SILVER_CHUNKS
+from ragstone.lake.ops import OK, UNCHANGED
+from ragstone.runtime.settings import Settings
+from spark_jobs.embedding_task import find_task
+from spark_jobs.entrypoint import job_main
+
+STEP: Final = "embed"
+
+
+def run(settings: Settings, run_id: str) -> StepResult:
+    """Embed what waits. Counts are in chunks; rows written are vectors and tombstones.
+
+    Raises ConfigError when the space holds vectors of another encoder, QualityGateError when the batch is no good.
+    """
+    task = find_task(settings, STEP)
+    pending, tables_read = task.pending, {SILVER_CHUNKS.name: task.chunk_version}
+    if task.is_done:
+        return StepResult(STEP, UNCHANGED, unit="chunks", unchanged=pending.living, tables_read=tables_read)
+    # Only here, because importing pyspark costs a second that an unchanged run should not pay.
+    from spark_jobs.embedding_batch import embed_batch
+
+    batch = embed_batch(settings, run_id, task)
+    taken = pending.total - batch.rejected
+    return StepResult(
+        STEP,
+        OK,
+        unit="chunks",
+        accepted=taken,
+        unchanged=pending.living - pending.to_embed,
+        quarantined=batch.rejected,
+        written=taken,
+        tables_read=tables_read,
+        tables_written={task.table.name: batch.version},
+        ruleset_hash=batch.ruleset_hash,
+        details=batch.details,
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run this step as a command or under spark-submit and return the exit code."""
+    return job_main(STEP, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""One batch of embeddings in Spark: read what waits, encode what is unknown, audit, append."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sql
+
+from ragstone.contracts.tables import SILVER_CHUNKS
+from ragstone.lake.pending_embeddings import pending_sql
+from ragstone.runtime.logging import get_logger
+from ragstone.runtime.settings import Settings
+from spark_jobs import lake
+from spark_jobs.embedding_task import EmbeddingTask
+from spark_jobs.quality.audit import audit_candidates
+from spark_jobs.session import open_session
+from spark_jobs.transforms.embeddings import embedding_key, embedding_rows, known_vectors, unknown_texts
+from spark_jobs.transforms.encode import encode_texts
+
+
+@dataclass(frozen=True)
+class EmbeddedBatch:
+    """What became of a batch: the table's version, rows set aside, the rules applied, and what encoding took."""
+
+    version: int
+    rejected: int
+    ruleset_hash: str
+    details: Mapping[str, object]
+
+
+def embed_batch(settings: Settings, run_id: str, task: EmbeddingTask) -> EmbeddedBatch:
+    """Write the embedding rows of all pending chunks in one commit. Raises QualityGateError, and then writes none."""
+    spark, root = open_session(settings), settings.lake_root
+    chunks = lake.read_table(spark, root, SILVER_CHUNKS, task.chunk_version)
+    rows = lake.read_table(spark, root, task.table)
+    living = lake.state(spark, root, SILVER_CHUNKS).select("chunk_id")
+    with _persisted(_pending(spark, chunks, rows, task)) as pending:
+        known = known_vectors(pending, rows)
+        with _persisted(encode_texts(unknown_texts(pending, known), settings, task.pending.unknown_texts)) as encoded:
+            details = _encode(encoded, task)
+            vectors = known.unionByName(encoded.select(known.columns))
+            candidates = embedding_rows(pending, vectors, task.table, task.spec, task.created_at(), run_id)
+            outcome = audit_candidates(spark, settings, run_id, task.step, task.table, candidates, living)
+            accepted = outcome.accepted.select(*task.table.column_names)
+            version = lake.append(accepted, root, task.table, task.transaction)
+    return EmbeddedBatch(version, outcome.rejected, outcome.ruleset_hash, details)
+
+
+def _pending(spark: SparkSession, chunks: DataFrame, rows: DataFrame, task: EmbeddingTask) -> DataFrame:
+    pending = spark.sql(pending_sql(task.table, "{chunks}", "{embeddings}"), chunks=chunks, embeddings=rows)
+    return pending.withColumn("embedding_key", embedding_key(sql.col("text_hash"), task.spec.encoder_hash))
+
+
+def _encode(encoded: DataFrame, task: EmbeddingTask) -> Mapping[str, object]:
+    """Encode now, in a job of nothing else, and return what it took.
+
+    Left to the joins that follow, encoding could end up inside a broadcast, which Spark gives up after five minutes.
+    """
+    started = time.perf_counter()
+    if task.pending.unknown_texts == 0:
+        return {"texts_encoded": 0, "chunks": task.pending.total}
+    took = encoded.agg(
+        sql.count("*").alias("texts"),
+        sql.max(sql.size("embedding")).alias("dim"),
+        # Independent of order, so that equal texts under an equal encoder log an equal checksum.
+        sql.hex(sql.expr("bit_xor(xxhash64(embedding_key, embedding))")).alias("checksum"),
+        sql.sum("seconds").alias("encoder_seconds"),
+        sql.max("worker_peak_bytes").alias("worker_peak_bytes"),
+    ).collect()[0]
+    seconds = time.perf_counter() - started
+    facts = {
+        "shape": [took.texts, took.dim],
+        "checksum": took.checksum,
+        "seconds": round(seconds, 3),
+        "encoder_seconds": round(took.encoder_seconds, 3),
+        "worker_peak_mb": round(took.worker_peak_bytes / 1e6),
+    }
+    get_logger(__name__).info("texts encoded", space=task.spec.space, chunks=task.pending.total, **facts)
+    return {"texts_encoded": took.texts, "chunks": task.pending.total, **facts}
+
+
+@contextmanager
+def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
+    try:
+        yield frame.persist()
+    finally:
+        frame.unpersist()

@@ -1,0 +1,87 @@
+"""What a run of embed has to do, found without a JVM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ragstone.contracts.identity import embedding_key
+from ragstone.contracts.tables import SILVER_CHUNKS, TableSpec, embeddings
+from ragstone.embedding.load import embedding_spec
+from ragstone.embedding.spec import EmbeddingSpec
+from ragstone.lake import quarantine, read
+from ragstone.lake.delta import table_id, table_version, transaction_version
+from ragstone.lake.pending_embeddings import PendingEmbeddings, pending_embeddings
+from ragstone.runtime.errors import ConfigError
+from ragstone.runtime.settings import Settings
+
+
+@dataclass(frozen=True)
+class EmbeddingTask:
+    """Which chunks, at which version, go into which table. `app_id` names this source in the table's transactions.
+
+    `committed` tells whether the table has rows of this very version of the chunks already.
+    """
+
+    step: str
+    spec: EmbeddingSpec
+    table: TableSpec
+    pending: PendingEmbeddings
+    chunk_version: int
+    app_id: str
+    committed: bool
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether nothing waits, but perhaps chunks that this very version was set aside for."""
+        return self.pending.total == 0 or (self.committed and self.pending.fresh == 0)
+
+    @property
+    def transaction(self) -> tuple[str, int] | None:
+        """Return the transaction to commit rows under: none for a version that has one, for Delta would skip them."""
+        return None if self.committed else (self.app_id, self.chunk_version)
+
+    def created_at(self) -> datetime:
+        """Return the write time of new rows: now, but later than every row there is, wherever the clock has gone."""
+        now, newest = datetime.now(UTC), self.pending.newest_write
+        return now if newest is None else max(now, newest + timedelta(microseconds=1))
+
+
+def find_task(settings: Settings, step: str) -> EmbeddingTask:
+    """Return what is to be done in the configured space. Raises ConfigError when it holds another encoder's vectors."""
+    root, spec = settings.lake_root, embedding_spec(settings)
+    table = embeddings(spec.space, spec.dim)
+    _check_space(root, table, spec)
+    version = table_version(root, SILVER_CHUNKS)
+    app_id = f"{step}:{spec.space}:{table_id(root, SILVER_CHUNKS)}"
+    committed = transaction_version(root, table, app_id)
+    return EmbeddingTask(
+        step=step,
+        spec=spec,
+        table=table,
+        pending=pending_embeddings(root, table, version, _set_aside(root, step, table)),
+        chunk_version=version,
+        app_id=app_id,
+        committed=committed is not None and committed >= version,
+    )
+
+
+def _set_aside(root: Path, step: str, table: TableSpec) -> list[str]:
+    entries = quarantine.open_entries(root, step).to_pylist()
+    return [entry["item_key"] for entry in entries if entry["dataset"] == table.name]
+
+
+def _check_space(root: Path, table: TableSpec, spec: EmbeddingSpec) -> None:
+    """Refuse to mix encoders. One vector tells of all, since every run makes this check."""
+    sample = read.query(
+        root, "SELECT text_hash, embedding_key, model_id FROM vectors WHERE active LIMIT 1", vectors=table
+    ).to_pylist()
+    if sample and sample[0]["embedding_key"] != embedding_key(sample[0]["text_hash"], spec.encoder_hash):
+        raise ConfigError(
+            f"the embedding space {spec.space} holds vectors of another encoder",
+            where=table.name,
+            got=f"{spec.model_id}, {spec.precision}, {spec.max_tokens} tokens",
+            wanted=f"the encoder of {sample[0]['model_id']} that filled it",
+            next_step="set embedding.space to a new name: another encoder is a new space beside the old one",
+        )

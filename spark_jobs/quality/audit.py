@@ -1,0 +1,218 @@
+"""The audit: candidate rows are judged by Deequ before they are appended (write, audit, publish).
+
+Rows that break a row rule go to quarantine with the rules they broke. When a rule of the gate is broken, nothing may be
+appended. Tombstones are not judged, and where there are no other rows there is no gate to pass. Whatever the verdict,
+its rules and metrics go to the ops tables and into one JSON report.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as sql
+
+from ragstone.contracts.tables import TableSpec
+from ragstone.lake import quality_reports, quarantine
+from ragstone.lake.delta import table_version
+from ragstone.lake.quality_reports import QualityReport, RuleOutcome
+from ragstone.runtime.errors import ConfigError, QualityGateError
+from ragstone.runtime.logging import get_logger
+from ragstone.runtime.metrics import QUALITY_CHECK_FAILURES
+from ragstone.runtime.settings import Settings
+from spark_jobs.quality.deequ import FAILED_RULES, REJECTED, Verdict, judge_batch, judge_rows
+from spark_jobs.quality.measures import Measurement, measurement
+from spark_jobs.quality.rejections import rejections, resolve_passed
+from spark_jobs.quality.rulesets import Rulesets, load_rulesets
+
+_DEEQU_JAR: Final = re.compile(r"deequ-([^/,]+)\.jar")
+
+
+@dataclass(frozen=True)
+class AuditOutcome:
+    """What passed: `accepted` has the candidates' columns and holds the accepted rows and every tombstone.
+
+    `rows` were judged and `rejected` of them set aside. `report` is None when there was nothing to judge.
+    """
+
+    accepted: DataFrame
+    rows: int
+    rejected: int
+    ruleset_hash: str
+    report: Path | None
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What Deequ found: rows judged, those that failed, and a verdict per rule."""
+
+    rows: int
+    failing: Sequence[Row]
+    row_verdicts: Sequence[Verdict]
+    gate_verdicts: Sequence[Verdict]
+
+
+def audit_candidates(
+    spark: SparkSession,
+    settings: Settings,
+    run_id: str,
+    step: str,
+    spec: TableSpec,
+    candidates: DataFrame,
+    parents: DataFrame | None = None,
+) -> AuditOutcome:
+    """Judge candidate rows of a table and return those that may be appended.
+
+    `candidates` has the spec's columns, and perhaps others; it is read twice, by the audit and by the append, so it
+    must give the same rows each time and is best persisted when it is costly. `parents` holds, under the same column
+    name, the keys that candidates must refer to: document_id of every living document for chunks, chunk_id of every
+    living chunk for embeddings. Raises QualityGateError when a gate rule fails; rejected rows are in quarantine then
+    too. Raises ConfigError for rules that cannot be read.
+    """
+    started = time.perf_counter()
+    way = measurement(spec)
+    rules = load_rulesets(settings, way.dataset)
+    judgement = _judge(settings, run_id, step, spec, way, rules, _living(candidates), parents)
+    if judgement.rows == 0:
+        return AuditOutcome(candidates, 0, 0, rules.hash, None)
+    report = _report(spark, settings, run_id, step, spec, rules, judgement, time.perf_counter() - started)
+    path = quality_reports.record_report(settings, report)
+    _log(report, path)
+    if report.verdict == quality_reports.BLOCKED:
+        raise _blocked(report, path)
+    accepted = _without(spark, candidates, way.key, judgement.failing)
+    return AuditOutcome(accepted, judgement.rows, len(judgement.failing), rules.hash, path)
+
+
+def _judge(
+    settings: Settings,
+    run_id: str,
+    step: str,
+    spec: TableSpec,
+    way: Measurement,
+    rules: Rulesets,
+    living: DataFrame,
+    parents: DataFrame | None,
+) -> _Judgement:
+    """Let Deequ judge the rows, move failing ones to quarantine, and close entries of rows that now pass."""
+    measured = way.measure(living, parents, settings).persist()
+    try:
+        rows = measured.count()
+        if rows == 0:
+            # Deequ fails nearly every rule on no rows at all.
+            return _Judgement(0, (), (), ())
+        judged, row_verdicts = judge_rows(measured, rules.rows)
+        gate_verdicts = judge_batch(judged, rules.gate)
+        failing = judged.filter(f"{REJECTED} = 1").collect()
+        _check_applied(rules, row_verdicts, failing)
+        resolve_passed(settings.lake_root, step, spec.name, judged, run_id)
+    finally:
+        measured.unpersist()
+    quarantine.set_aside(settings.lake_root, rejections(step, spec.name, failing), run_id)
+    return _Judgement(rows, failing, row_verdicts, gate_verdicts)
+
+
+def _living(candidates: DataFrame) -> DataFrame:
+    return candidates.filter("active") if "active" in candidates.columns else candidates
+
+
+def _check_applied(rules: Rulesets, verdicts: Sequence[Verdict], failing: Sequence[Row]) -> None:
+    """Raise ConfigError for a row rule that fails without a failing row: one that names a column there is not."""
+    applied = {rule for row in failing for rule in row[FAILED_RULES]}
+    idle = {verdict.rule: verdict.reason for verdict in verdicts if not verdict.passed and verdict.rule not in applied}
+    if idle:
+        raise ConfigError(
+            "a row rule cannot be applied to rows",
+            where=f"conf/quality/{rules.dataset}.rows.dqdl",
+            got=idle,
+            wanted="a rule about measured columns that Deequ judges row by row",
+        )
+
+
+def _any_failed(verdicts: Sequence[Verdict]) -> bool:
+    return any(not verdict.passed for verdict in verdicts)
+
+
+def _without(spark: SparkSession, candidates: DataFrame, key: Sequence[str], failing: Sequence[Row]) -> DataFrame:
+    """Return the candidates but for the living ones whose key is among the failing rows'."""
+    if not failing:
+        return candidates
+    schema = candidates.select(*key).schema
+    keys = spark.createDataFrame([tuple(row[name] for name in key) for row in failing], schema)
+    accepted = _living(candidates).join(sql.broadcast(keys), list(key), "left_anti").select(*candidates.columns)
+    return accepted.unionByName(candidates.filter("NOT active")) if "active" in candidates.columns else accepted
+
+
+def _report(
+    spark: SparkSession,
+    settings: Settings,
+    run_id: str,
+    step: str,
+    spec: TableSpec,
+    rules: Rulesets,
+    judgement: _Judgement,
+    seconds: float,
+) -> QualityReport:
+    failed = Counter(rule for row in judgement.failing for rule in row[FAILED_RULES])
+    # Deequ may pass a rule whose column is null somewhere, and fail just those rows: the rows decide.
+    row_outcomes = [_outcome(quality_reports.ROW, verdict, failed[verdict.rule]) for verdict in judgement.row_verdicts]
+    gate_outcomes = [_outcome(quality_reports.GATE, verdict, 0) for verdict in judgement.gate_verdicts]
+    verdicts = (*judgement.row_verdicts, *judgement.gate_verdicts)
+    return QualityReport(
+        run_id=run_id,
+        step=step,
+        dataset=spec.name,
+        verdict=quality_reports.BLOCKED if _any_failed(judgement.gate_verdicts) else quality_reports.PASSED,
+        rows=judgement.rows,
+        rejected=len(judgement.failing),
+        table_version=table_version(settings.lake_root, spec),
+        ruleset_hash=rules.hash,
+        recorded_at=datetime.now(UTC),
+        seconds=round(seconds, 3),
+        engine=_engine(spark),
+        rules=(*gate_outcomes, *row_outcomes),
+        metrics={name: value for verdict in verdicts for name, value in verdict.metrics.items()},
+    )
+
+
+def _outcome(kind: str, verdict: Verdict, failed_rows: int) -> RuleOutcome:
+    """Return a rule's outcome; a composite rule that passes keeps no reason, though Deequ gives that of its part."""
+    if verdict.passed and not failed_rows:
+        return RuleOutcome(kind, verdict.rule, quality_reports.PASSED)
+    return RuleOutcome(kind, verdict.rule, quality_reports.FAILED, failed_rows, verdict.reason)
+
+
+def _engine(spark: SparkSession) -> dict[str, str]:
+    jar = _DEEQU_JAR.search(spark.sparkContext.getConf().get("spark.jars", "") or "")
+    return {"spark": spark.version, "deequ": jar[1] if jar else "unknown"}
+
+
+def _log(report: QualityReport, path: Path) -> None:
+    failed = report.failed_gate_rules
+    QUALITY_CHECK_FAILURES.labels(check=report.dataset).inc(len(failed))
+    facts = {"rows": report.rows, "rejected": report.rejected, "seconds": report.seconds, "report": str(path)}
+    log = get_logger(__name__)
+    if failed:
+        log.error("gate failed", run_id=report.run_id, dataset=report.dataset, failed_rules=failed, **facts)
+    else:
+        log.info("gate passed", run_id=report.run_id, dataset=report.dataset, **facts)
+
+
+def _blocked(report: QualityReport, path: Path) -> QualityGateError:
+    reasons = [rule.reason for rule in report.rules if rule.rule in report.failed_gate_rules and rule.reason]
+    return QualityGateError(
+        f"the gate of {report.dataset} failed; nothing of this batch goes on",
+        failed_rules=report.failed_gate_rules,
+        report=str(path),
+        where=f"step {report.step}, {report.rows} rows, {report.rejected} of them rejected",
+        got="; ".join(reasons) or "a rule that did not hold",
+        wanted=" and ".join(report.failed_gate_rules),
+        next_step=f"read `ragstone quality --run {report.run_id}`, mend source or rules, run the step again",
+    )

@@ -1,0 +1,59 @@
+"""Judged rows on their way into quarantine, and out of it when they pass after all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pyspark.sql import DataFrame, Row
+
+from ragstone.contracts.records import Rejection
+from ragstone.lake import quarantine
+from spark_jobs.quality.deequ import FAILED_RULES, REJECTED
+
+_COLUMN_OF_RULE: Final = re.compile(r'^\w+ "(\w+)"')
+
+
+def rejections(step: str, table: str, failing: Sequence[Row]) -> list[Rejection]:
+    """Return what quarantine shall know of rows that failed: `failing` are judged rows, with the rules they broke."""
+    return [
+        Rejection(
+            step=step,
+            dataset=table,
+            item_key=row.item_key,
+            document_id=row.document_id,
+            content_hash=row.content_hash,
+            reason=_reason(table, row),
+            failed_rules=tuple(sorted(row[FAILED_RULES])),
+            payload_pointer=row.payload_pointer,
+        )
+        for row in failing
+    ]
+
+
+def resolve_passed(root: Path, step: str, table: str, judged: DataFrame, run_id: str) -> int:
+    """Close the entries of this step and table whose very version passed this time, and return how many there were.
+
+    A version is judged again after a gate stopped its batch, or when its rules have changed.
+    """
+    entries = {
+        (entry["item_key"], entry["content_hash"]): entry["entry_id"]
+        for entry in quarantine.open_entries(root, step).to_pylist()
+        if entry["dataset"] == table
+    }
+    if not entries:
+        return 0
+    keys = [item_key for item_key, _ in entries]
+    seen = judged.filter(judged.item_key.isin(keys)).select("item_key", "content_hash", REJECTED).collect()
+    passed = {(row.item_key, row.content_hash) for row in seen if not row[REJECTED]}
+    failed = {(row.item_key, row.content_hash) for row in seen if row[REJECTED]}
+    return quarantine.resolve(root, [entries[version] for version in (passed - failed) & entries.keys()], run_id)
+
+
+def _reason(table: str, row: Row) -> str:
+    found = [_COLUMN_OF_RULE.match(rule) for rule in row[FAILED_RULES]]
+    columns = sorted({match[1] for match in found if match})
+    values = ", ".join(f"{column} = {row[column]}" for column in columns)
+    return f"a row of {table} broke {len(row[FAILED_RULES])} of its rules: {values}"
