@@ -52,7 +52,7 @@ class RequestBoundary:
                 await self._app(scope, _Capped(scope, receive, self._settings), exchange.send)
         except TimeoutError:
             await exchange.refuse(deadline_exceeded(exchange.where, self._settings.deadline_ms))
-        except Exception:
+        except Exception:  # noqa: BLE001  # whatever was not foreseen ends here, as an answer and a log entry
             get_logger(__name__).exception("request_crashed", where=exchange.where)
             await exchange.refuse(
                 RagstoneError(

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -46,6 +47,20 @@ _STATUSES: Final[tuple[tuple[type[RagstoneError], int, str], ...]] = (
     (DependencyUnavailableError, 503, "Not available now"),
     (IndexIncompatibleError, 503, "Not available now"),
 )
+
+
+class Problem(BaseModel):
+    """A refusal: the kind of error, the HTTP status, and the error's facts as far as they are known."""
+
+    type: str
+    title: str
+    status: int
+    what: str
+    where: str | None = None
+    got: str | None = None
+    wanted: str | None = None
+    next: str | None = None
+    request_id: str
 
 
 class MalformedRequestError(UsageError):
@@ -177,5 +192,3 @@ def _headers(status: int) -> dict[str, str]:
     if status == 401:
         return {"WWW-Authenticate": "Bearer"}
     return {"Retry-After": _RETRY_AFTER_S} if status == 503 else {}
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
@@ -50,17 +51,16 @@ class RetrievalEvent:
         return {field.name: _as_text(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
-    def decoded(cls, entry: dict[str, str]) -> RetrievalEvent:
+    def decoded(cls, entry: Mapping[str, str]) -> RetrievalEvent:
         """Return the event of a stream entry."""
-        return cls(
-            **{
-                **entry,
-                "principal_groups": tuple(json.loads(entry["principal_groups"])),
-                "abstained": entry["abstained"] == "true",
-                "event_timestamp": datetime.fromisoformat(entry["event_timestamp"]),
-                "created_timestamp": datetime.fromisoformat(entry["created_timestamp"]),
-            }
-        )
+        typed: dict[str, Any] = {
+            **entry,
+            "principal_groups": tuple(json.loads(entry["principal_groups"])),
+            "abstained": entry["abstained"] == "true",
+            "event_timestamp": datetime.fromisoformat(entry["event_timestamp"]),
+            "created_timestamp": datetime.fromisoformat(entry["created_timestamp"]),
+        }
+        return cls(**typed)
 
 
 class RetrievalLog:
@@ -90,7 +90,7 @@ def _as_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else json.dumps(value)
 
 
-def _texts(entry: dict[Any, Any]) -> dict[str, str]:
+def _texts(entry: Mapping[Any, Any]) -> dict[str, str]:
     return {_text(name): _text(value) for name, value in entry.items()}
 
 

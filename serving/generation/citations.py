@@ -43,18 +43,26 @@ def chunk_url(chunk_id: str) -> str:
     return f"/v1/chunks/{chunk_id}"
 
 
+def passage_text(hit: RetrievedChunk) -> str:
+    """Return the text of a chunk that passed the gate."""
+    # Only a tombstone has none, and the gate lets no tombstone pass.
+    assert hit.chunk.text is not None
+    return hit.chunk.text
+
+
 def cite(marker: int, hit: RetrievedChunk, start: int, end: int) -> Citation:
     """Return the citation of [start, end) of a chunk's text; its span counts in the document's silver text."""
     chunk, document = hit.chunk, hit.document
+    assert chunk.char_start is not None
     return Citation(
         marker=marker,
         chunk_id=chunk.chunk_id,
-        document_id=chunk.document_id,
+        document_id=document.document_id,
         title=document.title or "",
         source_uri=document.source_uri or "",
         char_start=chunk.char_start + start,
         char_end=chunk.char_start + end,
-        quote=chunk.text[start:end],
+        quote=passage_text(hit)[start:end],
         url=chunk_url(chunk.chunk_id),
     )
 

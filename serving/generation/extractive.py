@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from ragstone.contracts.identity import stable_hash
-from serving.generation.citations import Draft, cite
-from serving.retrieval.ranking import RankedSentence, rank_sentences
+from serving.generation.citations import Draft, cite, passage_text
+from serving.retrieval.ranking import Idf, RankedSentence, rank_sentences
 from serving.retrieval.retriever import RetrievedChunk
 
 EXTRACTIVE_HASH: Final = stable_hash("extractive", 1)
 _MOST_SENTENCES: Final = 2
 
 
-def extract(question: str, hits: Sequence[RetrievedChunk], idf: Callable[[str], float]) -> Draft | None:
+def extract(question: str, hits: Sequence[RetrievedChunk], idf: Idf) -> Draft | None:
     """Return the best sentences of the hits as an answer, best first, or None when the hits hold no sentence.
 
     `idf` gives the weight of a word in the index that was searched. A sentence that overlapping chunks share is quoted
@@ -34,7 +34,7 @@ def _distinct(ranked: Sequence[RankedSentence]) -> list[RankedSentence]:
     seen: set[str] = set()
     distinct = []
     for sentence in ranked:
-        text = _one_line(sentence.hit.chunk.text[sentence.start : sentence.end])
+        text = _one_line(passage_text(sentence.hit)[sentence.start : sentence.end])
         if text and text not in seen:
             seen.add(text)
             distinct.append(sentence)

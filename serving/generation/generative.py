@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ragstone.contracts.identity import stable_hash
@@ -10,21 +10,20 @@ from ragstone.contracts.records import Citation
 from ragstone.runtime.errors import GenerationError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.metrics import LLM_TOKENS
-from serving.generation.citations import CheckedText, Claim, Draft, check_markers, cite
+from serving.generation.citations import CheckedText, Claim, Draft, check_markers, cite, passage_text
 from serving.generation.openai_chat import Completion, OpenAIChat
 from serving.generation.prompt import DONT_KNOW, Passage, Prompt
-from serving.retrieval.ranking import rank_sentences
+from serving.retrieval.ranking import Idf, rank_sentences
 from serving.retrieval.retriever import RetrievedChunk
 
 
 @dataclass(frozen=True)
 class Generator:
-    """A model and the prompt it is given. `idf` gives the weight of a word in the served index."""
+    """A model and the prompt it is given."""
 
     chat: OpenAIChat
     model: str
     prompt: Prompt
-    idf: Callable[[str], float]
 
     @property
     def prompt_hash(self) -> str:
@@ -32,15 +31,21 @@ class Generator:
         return stable_hash("generative", self.prompt.prompt_hash, self.model)
 
     async def generate(
-        self, question: str, hits: Sequence[RetrievedChunk], earlier_questions: Sequence[str], timeout_s: float
+        self,
+        question: str,
+        hits: Sequence[RetrievedChunk],
+        idf: Idf,
+        earlier_questions: Sequence[str],
+        timeout_s: float,
     ) -> Draft | None:
         """Return the model's answer with its citations, or None when it says that it does not know.
 
+        `idf` gives the weight of a word in the index that was searched; it finds the sentence a citation quotes.
         Markers of passages that were not packed are taken out. Raises GenerationError when the model fails, or when no
         citation is left: an answer that rests on nothing it was shown is none.
         """
         packed = dict(enumerate(hits, 1))
-        passages = [Passage(marker, hit.document.title or "", hit.chunk.text) for marker, hit in packed.items()]
+        passages = [Passage(marker, hit.document.title or "", passage_text(hit)) for marker, hit in packed.items()]
         message = self.prompt.filled(question, passages, earlier_questions)
         completion = await self.chat.complete(self.prompt.rules, message, timeout_s)
         self._count(completion)
@@ -51,17 +56,22 @@ class Generator:
             get_logger(__name__).warning("unknown_citations_removed", markers=checked.unknown, packed=len(packed))
         if not checked.claims:
             raise _uncited(checked, len(packed))
-        return Draft(checked.text, tuple(self._citation(claim, packed[claim.marker]) for claim in checked.claims))
-
-    def _citation(self, claim: Claim, hit: RetrievedChunk) -> Citation:
-        """Return the sentence of the chunk that is nearest to the claim, or the whole chunk when none is near."""
-        ranked = rank_sentences(claim.text, [hit], self.idf)
-        start, end = (ranked[0].start, ranked[0].end) if ranked else (0, len(hit.chunk.text))
-        return cite(claim.marker, hit, start, end)
+        return Draft(checked.text, _citations(checked.claims, packed, idf))
 
     def _count(self, completion: Completion) -> None:
         LLM_TOKENS.labels("in", self.model).inc(completion.tokens_in)
         LLM_TOKENS.labels("out", self.model).inc(completion.tokens_out)
+
+
+def _citations(claims: Sequence[Claim], packed: Mapping[int, RetrievedChunk], idf: Idf) -> tuple[Citation, ...]:
+    """Return for each claim the sentence of its passage that is nearest to it, or the whole passage; each span once."""
+    found = {}
+    for claim in claims:
+        hit = packed[claim.marker]
+        ranked = rank_sentences(claim.text, [hit], idf)
+        start, end = (ranked[0].start, ranked[0].end) if ranked else (0, len(passage_text(hit)))
+        found[claim.marker, start, end] = cite(claim.marker, hit, start, end)
+    return tuple(found.values())
 
 
 def _is_refusal(text: str) -> bool:

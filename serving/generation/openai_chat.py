@@ -75,7 +75,9 @@ class OpenAIChat:
             raise self._failed("failed", "failed", _told(failure)) from failure
         text = reply.text.strip()
         if not text:
-            raise self._failed("empty", "answered nothing", f"finish reason {reply.response_metadata.get('finish_reason')}")
+            raise self._failed(
+                "empty", "answered nothing", f"finish reason {reply.response_metadata.get('finish_reason')}"
+            )
         usage: Any = reply.usage_metadata or {}
         return Completion(text, usage.get("input_tokens", 0), usage.get("output_tokens", 0))
 

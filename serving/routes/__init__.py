@@ -1,0 +1,1 @@
+"""One module per noun: validate, call one function, return."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass
@@ -48,7 +48,7 @@ class FakeOpenAI:
 @contextmanager
 def fake_openai() -> Iterator[FakeOpenAI]:
     fake = FakeOpenAI()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": fake}))
     fake.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -61,57 +61,56 @@ def fake_openai() -> Iterator[FakeOpenAI]:
         server.server_close()
 
 
-def _handler(fake: FakeOpenAI) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            fake.paths.append(self.path)
-            if self.path != "/v1/chat/completions":
-                self.send_error(404)
-                return
-            fake.requests.append(json.loads(body))
-            fake.headers.append({name.lower(): value for name, value in self.headers.items()})
-            getattr(self, f"_{fake.way}")()
+class _Handler(BaseHTTPRequestHandler):
+    fake: ClassVar[FakeOpenAI]
 
-        def do_GET(self) -> None:
-            fake.paths.append(self.path)
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.fake.paths.append(self.path)
+        if self.path != "/v1/chat/completions":
             self.send_error(404)
+            return
+        self.fake.requests.append(json.loads(body))
+        self.fake.headers.append({name.lower(): value for name, value in self.headers.items()})
+        getattr(self, f"_{self.fake.way}")()
 
-        def _says(self) -> None:
-            self._send(200, json.dumps(_completion(fake.text)).encode())
+    def do_GET(self) -> None:
+        self.fake.paths.append(self.path)
+        self.send_error(404)
 
-        def _status(self) -> None:
-            problem = {"message": "as told", "type": "server_error", "param": None, "code": None}
-            self._send(fake.status, json.dumps({"error": problem}).encode())
+    def _says(self) -> None:
+        self._send(200, json.dumps(_completion(self.fake.text)).encode())
 
-        def _body(self) -> None:
-            self._send(200, fake.body)
+    def _status(self) -> None:
+        problem = {"message": "as told", "type": "server_error", "param": None, "code": None}
+        self._send(self.fake.status, json.dumps({"error": problem}).encode())
 
-        def _hangs(self) -> None:
-            fake.released.wait()
+    def _body(self) -> None:
+        self._send(200, self.fake.body)
 
-        def _drips(self) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", "1000000")
-            self.end_headers()
-            try:
-                while not fake.released.wait(0.05):
-                    self.wfile.write(b" ")
-            except OSError:
-                fake.dropped.set()
+    def _hangs(self) -> None:
+        self.fake.released.wait()
 
-        def _send(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def _drips(self) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", "1000000")
+        self.end_headers()
+        try:
+            while not self.fake.released.wait(0.05):
+                self.wfile.write(b" ")
+        except OSError:
+            self.fake.dropped.set()
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing: the tests read `requests`."""
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the tests read `requests`."""
 
 
 def _completion(text: str) -> dict[str, Any]:

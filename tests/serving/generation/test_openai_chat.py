@@ -32,7 +32,9 @@ def complete(llm: LlmSettings, timeout_s: float = 10.0) -> Completion:
 def test_the_model_is_asked_once_with_rules_message_and_settings(fake):
     fake.says("Blue [1].")
 
-    assert complete(LlmSettings(url=fake.url, model="small", temperature=0.0)) == Completion("Blue [1].", tokens_in=7, tokens_out=3)
+    assert complete(LlmSettings(url=fake.url, model="small", temperature=0.0)) == Completion(
+        "Blue [1].", tokens_in=7, tokens_out=3
+    )
     [request] = fake.requests
     assert (request["model"], request["temperature"]) == ("small", 0.0)
     assert [(message["role"], message["content"]) for message in request["messages"]] == [
@@ -54,7 +56,8 @@ def test_an_error_of_the_server_is_told_once_and_not_retried(fake, status):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"not json", b"[]", b"null", b'{"choices": null}', b'{"choices": []}', b'{"error": {}}', b"\xff"]
+    "body",
+    [b"", b"{", b"not json", b"[]", b"null", b'{"choices": null}', b'{"choices": []}', b'{"error": {}}', b"\xff"],
 )
 def test_a_body_that_is_no_completion_is_a_failure_of_the_model(fake, body):
     fake.sends(body)
@@ -149,8 +152,6 @@ def test_proxies_and_accounts_of_other_tools_are_not_used(fake):
 def test_nothing_is_traced_to_langsmith(fake):
     fake.says("Blue [1].")
 
-    complete_elsewhere(
-        fake, LANGSMITH_TRACING="true", LANGSMITH_API_KEY="of-another-tool", LANGSMITH_ENDPOINT=fake.url
-    )
+    complete_elsewhere(fake, LANGSMITH_TRACING="true", LANGSMITH_API_KEY="of-another-tool", LANGSMITH_ENDPOINT=fake.url)
 
     assert fake.paths == ["/v1/chat/completions"]

@@ -1,0 +1,81 @@
+"""The chat service: `uvicorn --factory serving.app:create_app`, or `ragstone serve`. Importing this does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware import Middleware
+
+from ragstone.runtime.logging import configure_logging
+from ragstone.runtime.settings import Settings, load_settings
+from serving.boundary import RequestBoundary
+from serving.errors import PROBLEM_MEDIA_TYPE, Problem, install_error_handlers
+from serving.routes import answers, chat, chunks, documents, health, search
+from serving.services import open_services
+
+_ROUTERS: Final = (chat.router, search.router, chunks.router, documents.router, answers.router, health.router)
+_KEY_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "an API key"},
+    "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the app for these settings, by default those of the environment.
+
+    It loads nothing before its lifespan begins, and refuses to begin when the index does not fit the encoder.
+    """
+    chosen = load_settings() if settings is None else settings
+    # Pages that would load scripts from elsewhere are left out; the description itself is at /openapi.json.
+    app = FastAPI(
+        title="Ragstone",
+        summary="Answers from your documents, with citations.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        middleware=[Middleware(RequestBoundary, settings=chosen.serving)],
+    )
+    app.state.settings = chosen
+    install_error_handlers(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.openapi = lambda: _description(app)  # type: ignore[method-assign]
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    configure_logging(settings.log)
+    app.state.services = open_services(settings)
+    try:
+        yield
+    finally:
+        await app.state.services.close()
+
+
+def _description(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document: keys are optional everywhere, and every refusal is a problem document."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        document["components"]["securitySchemes"] = _KEY_SCHEMES
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        document["security"] = [{}, *({name: []} for name in _KEY_SCHEMES)]
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+                operation["responses"]["default"] = _problem_response()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(unused, None)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _problem_response() -> dict[str, Any]:
+    return {"description": "A refusal, and why.", "content": {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA}}}

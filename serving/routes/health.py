@@ -1,0 +1,56 @@
+"""Whether the service lives, whether it can answer, and its metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from ragstone.runtime.metrics import EXPOSITION_TYPE, exposition
+from serving.routes.requests import services_of
+
+router = APIRouter()
+
+
+class Liveness(BaseModel):
+    """The event loop turns."""
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """What a ready service answers with: the index it searches and the function that encodes questions."""
+
+    status: str
+    index_version: str
+    chunks: int
+    embedding_space: str
+    encoder_hash: str
+    generation: str
+
+
+@router.get("/health/live", operation_id="live")
+async def live() -> Liveness:
+    """Say that the process answers at all."""
+    return Liveness(status="live")
+
+
+@router.get("/health/ready", operation_id="ready")
+async def ready(request: Request) -> Readiness:
+    """Say whether questions can be answered: an index is mapped and the online store answers. 503 when not."""
+    services = services_of(request)
+    manifest = await services.pool.run(services.check)
+    return Readiness(
+        status="ready",
+        index_version=manifest.version,
+        chunks=manifest.count,
+        embedding_space=manifest.space,
+        encoder_hash=manifest.encoder_hash,
+        generation="extractive" if services.settings.llm.url is None else services.settings.llm.model,
+    )
+
+
+@router.get("/metrics", operation_id="metrics", response_class=Response)
+async def metrics() -> Response:
+    """Return all metrics in Prometheus text form."""
+    return Response(exposition(), media_type=EXPOSITION_TYPE)

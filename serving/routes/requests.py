@@ -1,0 +1,56 @@
+"""What every route asks of its request: the services, who asks, how long there is, the shapes of ids."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import Path, Request
+
+from ragstone.contracts.records import Principal
+from ragstone.runtime.errors import BadInputError, TooLargeError
+from serving.deadline import Deadline
+from serving.services import Services
+
+_ID_PATTERN: Final = r"^[0-9a-f]{32}$"
+
+ChunkId = Annotated[str, Path(pattern=_ID_PATTERN, description="32 hexadecimal characters")]
+DocumentId = Annotated[str, Path(pattern=_ID_PATTERN, description="32 hexadecimal characters")]
+AnswerId = Annotated[str, Path(pattern=_ID_PATTERN, description="32 hexadecimal characters")]
+
+
+def services_of(request: Request) -> Services:
+    """Return what the lifespan loaded."""
+    services: Services = request.app.state.services
+    return services
+
+
+def principal_of(request: Request) -> Principal:
+    """Return who asks. Raises UnauthenticatedError."""
+    return services_of(request).keys.principal(request.headers)
+
+
+def deadline_of(request: Request) -> Deadline:
+    """Return until when the request must be answered."""
+    deadline: Deadline = request.scope["state"]["deadline"]
+    return deadline
+
+
+def checked_question(request: Request, field: str, question: str) -> str:
+    """Return the question without surrounding space.
+
+    Raises BadInputError when nothing is left, and TooLargeError when it is longer than the settings allow.
+    """
+    most = services_of(request).settings.serving.max_question_chars
+    where = f"{request.method} {request.url.path}, body.{field}"
+    if len(question) > most:
+        raise TooLargeError(
+            "the question is too long",
+            where=where,
+            got=f"{len(question):,} characters",
+            wanted=f"at most {most:,} characters",
+            next_step="ask more briefly, or raise serving.max_question_chars",
+        )
+    stripped = question.strip()
+    if not stripped:
+        raise BadInputError("the question is empty", where=where, got=repr(question[:40]), wanted="a question")
+    return stripped

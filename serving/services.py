@@ -1,0 +1,98 @@
+"""What the service is made of: loaded once when it starts, closed when it ends."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import redis
+
+from ragstone.embedding.load import load_embedder
+from ragstone.features.online import OnlineReader
+from ragstone.runtime.redis_server import online_client
+from ragstone.runtime.settings import Settings
+from serving.answering import Answerer
+from serving.auth import KeyRing
+from serving.cpu_pool import CpuPool
+from serving.events import RetrievalLog
+from serving.generation.generative import Generator
+from serving.generation.openai_chat import OpenAIChat
+from serving.generation.prompt import load_prompt
+from serving.index.follower import IndexFollower
+from serving.index.manifest import IndexManifest
+from serving.lineage import LineageReader
+from serving.redis_calls import told_as_unavailable
+from serving.retrieval.retriever import Retriever
+from serving.sessions.store import SessionStore
+
+# Calls to Redis and FAISS leave the interpreter's lock, so a few threads more than cores keep the cores busy.
+_THREADS = min(32, 4 + (os.cpu_count() or 1))
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that routes call. One per process, for one event loop."""
+
+    settings: Settings
+    keys: KeyRing
+    pool: CpuPool
+    index: IndexFollower
+    reader: OnlineReader
+    client: redis.Redis
+    retriever: Retriever
+    answerer: Answerer
+    lineage: LineageReader
+    chat: OpenAIChat | None
+
+    def check(self) -> IndexManifest:
+        """Return the manifest of the served index. Raises RetrievalUnavailableError when Redis does not answer."""
+        with told_as_unavailable("the online store does not answer, so no question can be answered"):
+            self.client.ping()
+        return self.index.current().manifest
+
+    async def close(self) -> None:
+        """Let go of threads, connections and files."""
+        self.index.close()
+        self.pool.close()
+        if self.chat is not None:
+            await self.chat.close()
+        self.reader.close()
+        self.client.close()
+
+
+def open_services(settings: Settings) -> Services:
+    """Load the encoder, the published index and the online store, and follow the index from now on.
+
+    Raises IndexIncompatibleError when the index belongs to another encoder or is broken, NotFoundError when none was
+    published, DependencyUnavailableError when the model or Redis is not there, ConfigError for a prompt or settings.
+    """
+    generator = _generator(settings)
+    embedder = load_embedder(settings)
+    index = IndexFollower(settings, embedder.spec.encoder_hash)
+    client, reader = online_client(settings), OnlineReader(settings)
+    serving, pool = settings.serving, CpuPool(_THREADS)
+    retriever = Retriever(settings, embedder, index.current, reader)
+    log = RetrievalLog(client, ttl_s=serving.answer_ttl_s)
+    sessions = SessionStore(client, ttl_s=serving.session_ttl_s, keep_turns=serving.session_turns)
+    services = Services(
+        settings=settings,
+        keys=KeyRing(serving.api_keys),
+        pool=pool,
+        index=index,
+        reader=reader,
+        client=client,
+        retriever=retriever,
+        answerer=Answerer(settings, retriever, index, reader, client, sessions, log, pool, generator),
+        lineage=LineageReader(log, settings.lake_root, settings.index_root),
+        chat=None if generator is None else generator.chat,
+    )
+    services.check()
+    embedder.encode(["warm"])
+    index.start()
+    return services
+
+
+def _generator(settings: Settings) -> Generator | None:
+    if settings.llm.url is None:
+        return None
+    return Generator(OpenAIChat(settings.llm), settings.llm.model, load_prompt(settings))
