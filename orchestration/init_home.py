@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from orchestration.runner import target
 from ragstone.runtime.errors import UsageError
 from ragstone.runtime.setting_layers import from_yaml
-from ragstone.runtime.settings import FilesSource, Settings
+from ragstone.runtime.settings import Settings
 
 CONF_NAME = "conf.yaml"
 _HEADER = """\
@@ -84,21 +86,24 @@ def write_conf(home: Path, layer: dict[str, Any]) -> Path:
     return scratch.replace(path)
 
 
-def survey(source: FilesSource) -> Survey:
-    """Return what a source's folder holds, by suffix, most frequent first."""
-    every = [path for path in source.root.rglob("*") if path.is_file() and not _hidden(path, source.root)]
-    included = {path for pattern in source.include for path in source.root.glob(pattern) if path.is_file()}
-    excluded = {path for pattern in source.exclude for path in source.root.glob(pattern)}
-    taken = [path for path in every if path in included - excluded]
-    left = [path for path in every if path not in included - excluded]
-    return Survey(_by_suffix(taken), _by_suffix(left), sum(path.stat().st_size for path in taken))
+def survey(settings: Settings, name: str) -> Survey:
+    """Return what a source's folder holds, by suffix, most frequent first, as the connector itself sees it."""
+    root = settings.sources[name].root
+    items = target("spark_jobs.sources.connect:connect")(name, settings.sources[name], settings.ingest).items()
+    taken = [Path(item.locator) for item in items]
+    every = {path for path in root.rglob("*") if path.is_file() and not _hidden(path, root)}
+    return Survey(_by_suffix(taken), _by_suffix(every - set(taken)), sum(_size(path) for path in taken))
 
 
 def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _by_suffix(paths: list[Path]) -> dict[str, int]:
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _by_suffix(paths: Iterable[Path]) -> dict[str, int]:
     counted = Counter(path.suffix.lower() or "no suffix" for path in paths)
     return dict(counted.most_common())
 

@@ -1,9 +1,8 @@
-"""Which document a person means: its id, its address, its path, or the end of either."""
+"""Which document a person means: its id, its address, its path, or the end of its address."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote
 
 from ragstone.contracts.records import Envelope
 from ragstone.lake.documents import bronze_state
@@ -16,36 +15,45 @@ _SHOWN = 5
 def find_document(settings: Settings, name: str) -> Envelope:
     """Return the newest change of the one document that `name` means; living, vanished or deleted.
 
-    `name` is a document_id, a source_uri, a path, or the end of one of the latter such as `topics/with.txt`. Raises
+    `name` is a document_id, a source_uri, the path of a file, or the end of a source_uri such as `with.txt`. Raises
     NotFoundError when there is none and UsageError when there are several.
     """
     known = bronze_state(settings)
     if name in known:
         return known[name]
-    whole = [envelope for envelope in known.values() if _address(envelope) in _spellings(name)]
-    found = whole or [envelope for envelope in known.values() if _address(envelope).endswith(f"/{name.lstrip('/')}")]
+    spellings = _spellings(settings, name)
+    whole = [envelope for envelope in known.values() if envelope.source_uri in spellings]
+    found = whole or [envelope for envelope in known.values() if envelope.source_uri.endswith(f"/{name}")]
     if not found:
         raise NotFoundError(
             "no document of that name was ever ingested",
             where=str(settings.home),
             got=name,
-            wanted="a document_id, a source_uri, a path, or the end of one",
+            wanted="a document_id, a source_uri, the path of a file, or the end of a source_uri",
             next_step="ragstone documents list",
         )
     if len(found) > 1:
         raise UsageError(
             "several documents have that name",
             got=name,
-            wanted=f"one of {', '.join(sorted(envelope.source_uri for envelope in found)[:_SHOWN])}",
+            wanted=f"one of {', '.join(_told(envelope) for envelope in found[:_SHOWN])}",
             next_step="ragstone documents list",
         )
     return found[0]
 
 
-def _address(envelope: Envelope) -> str:
-    return unquote(envelope.source_uri)
+def source_path(settings: Settings, source: str, source_uri: str) -> Path:
+    """Return the file that an item of a files source is. Raises NotFoundError when the source is not set any more."""
+    if source not in settings.sources:
+        raise NotFoundError("that source is not configured any more", got=source, wanted=", ".join(settings.sources))
+    return settings.sources[source].root / source_uri
 
 
-def _spellings(name: str) -> frozenset[str]:
+def _spellings(settings: Settings, name: str) -> set[str]:
     path = Path(name).absolute()
-    return frozenset({unquote(name), str(path), f"file://{path}"})
+    roots = [source.root.absolute() for source in settings.sources.values()]
+    return {name, *(path.relative_to(root).as_posix() for root in roots if path.is_relative_to(root))}
+
+
+def _told(envelope: Envelope) -> str:
+    return f"{envelope.document_id} ({envelope.source}: {envelope.source_uri})"

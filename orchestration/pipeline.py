@@ -48,6 +48,11 @@ PIPELINE: Final = (
     Step("index", "serving.index.build:run", ("materialize",), False, "build, verify and publish an index snapshot"),
 )
 
+# Not a part of a run: a repair, recorded under the step whose work it does again.
+REMATERIALIZE: Final = Step(
+    "materialize", "ragstone.features.materialize:rematerialize", (), False, "fill the online store again"
+)
+
 
 def step(name: str) -> Step:
     """Return a step by name. Raises UsageError."""

@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 from orchestration.pipeline import PIPELINE, Step
 from ragstone.contracts.records import StepResult, new_run_id
 from ragstone.runtime.settings import Settings
-
-StepFunction = Callable[[Settings, str], StepResult]
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,14 @@ def run_step(settings: Settings, run_id: str, step: Step) -> StepOutcome:
     from ragstone.lake.ops import recorded_run
 
     started = time.perf_counter()
-    result = recorded_run(step.name, cast(StepFunction, target(step.target)), settings, run_id)
+    result = recorded_run(step.name, target(step.target), settings, run_id)
     return StepOutcome(result, time.perf_counter() - started)
 
 
-def target(name: str) -> Callable[..., object]:
+def target(name: str) -> Callable[..., Any]:
     """Return the function that a `module:function` name means, importing its module now."""
     module, _, function = name.partition(":")
-    return cast(Callable[..., object], getattr(importlib.import_module(module), function))
+    return cast(Callable[..., Any], getattr(importlib.import_module(module), function))
 
 
 @contextmanager

@@ -14,16 +14,39 @@ from orchestration.cli.invocation import Invocation
 from orchestration.cli.lazy import Entry, lazy_group
 from ragstone.runtime.errors import EXIT_FAILED, EXIT_USAGE, RagstoneError, exit_code
 
-_PIPELINE, _ASK, _LOOK, _DATA, _SERVE = "Pipeline", "Questions", "Quality and data", "Features and index", "Running it"
-_STEPS = "orchestration.cli.steps"
+_START, _ASK, _PIPELINE, _DATA, _MEASURE = "Start here", "Questions", "Pipeline", "Data and features", "Measuring"
+
+
+def _entry(name: str, file: str, text: str, panel: str, is_group: bool = False) -> Entry:
+    return Entry(name, f"orchestration.cli.{file}", text, panel, is_group)
+
 
 COMMANDS: Final = (
-    Entry("run", _STEPS, "Run the pipeline, or a stretch of it, in one process.", _PIPELINE),
-    Entry("ingest", _STEPS, "Land new, changed and vanished items of every source.", _PIPELINE),
-    Entry("validate", _STEPS, "Hold bronze documents against their rules.", _PIPELINE),
-    Entry("preprocess", _STEPS, "Parse, normalise and chunk accepted documents.", _PIPELINE),
-    Entry("embed", _STEPS, "Encode the chunk texts that the lake does not know yet.", _PIPELINE),
-    Entry("materialize", _STEPS, "Apply definitions, bring features online, sweep dead keys.", _PIPELINE),
+    _entry("init", "init", "Set a home up for your own documents, to a first answer.", _START),
+    _entry("demo", "demo", "Run the main job on text this machine already has, in six acts.", _START),
+    _entry("doctor", "doctor", "Check everything this home needs.", _START),
+    _entry("serve", "serve", "Serve the published index over HTTP.", _START),
+    _entry("stop", "serve", "Stop this home's own Redis server.", _START),
+    _entry("ask", "ask", "Ask a question; print the answer with its citations.", _ASK),
+    _entry("search", "ask", "Print the passages nearest to a question.", _ASK),
+    _entry("why", "ask", "Print hits, scores, gate drops, the decision, timings.", _ASK),
+    _entry("why-not", "ask", "Say where a document stopped on its way into an answer.", _ASK),
+    _entry("lineage", "ask", "Trace an answer from its sentence to its source.", _ASK),
+    _entry("run", "steps", "Run the pipeline, or a stretch of it, in one process.", _PIPELINE),
+    _entry("ingest", "steps", "Land new, changed and vanished items of every source.", _PIPELINE),
+    _entry("validate", "steps", "Hold bronze documents against their rules.", _PIPELINE),
+    _entry("preprocess", "steps", "Parse, normalise and chunk accepted documents.", _PIPELINE),
+    _entry("embed", "steps", "Encode the chunk texts that the lake does not know yet.", _PIPELINE),
+    _entry("materialize", "steps", "Apply definitions, bring features online, sweep dead keys.", _PIPELINE),
+    _entry("index", "index", "Build, verify, publish, roll back, list, compare indexes.", _PIPELINE, is_group=True),
+    _entry("documents", "documents", "List documents, delete one at once, lift a delete.", _DATA, is_group=True),
+    _entry("quality", "quality", "Show the outcome of every rule.", _DATA),
+    _entry("quarantine", "quarantine", "See what was set aside, and why.", _DATA, is_group=True),
+    _entry("features", "features", "Feature definitions; the lake against the online store.", _DATA, is_group=True),
+    _entry("training-set", "training_set", "Join labels with the features known at their times.", _DATA),
+    _entry("eval", "evaluation", "Measure retrieval on a folder in BEIR form.", _MEASURE),
+    _entry("tune", "evaluation", "Fit what can be fitted.", _MEASURE, is_group=True),
+    _entry("bench", "bench", "Measure the figures against their rivals.", _MEASURE),
 )
 
 app = typer.Typer(

@@ -12,7 +12,10 @@ from orchestration.cli.output import emit, table
 app = typer.Typer(no_args_is_help=True, help="List documents, delete one at once, lift a delete.")
 
 Document = Annotated[
-    str, typer.Argument(help="A document_id, a source_uri, a path, or the end of one such as topics/with.txt.")
+    str,
+    typer.Argument(
+        help="A document_id, a source_uri, the path of a file, or the end of a source_uri such as with.txt."
+    ),
 ]
 Contains = Annotated[str | None, typer.Option("--contains", help="Only those whose address contains this.")]
 

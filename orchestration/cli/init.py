@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from orchestration.cli.invocation import Invocation, invocation
 from orchestration.cli.output import console, emit, table
+
+if TYPE_CHECKING:
+    from orchestration.runner import StepOutcome
+    from serving.answering import Answer
 
 app = typer.Typer()
 
@@ -31,7 +35,7 @@ def init(
     settings = options.settings()
     added = add_source(settings, folder, name, tuple(group or ("public",)))
     settings = options.settings()
-    found = survey(settings.sources[added.name])
+    found = survey(settings, added.name)
     if not options.as_json:
         _show_found(console(), added.conf, found.taken, found.left, found.taken_bytes)
     outcomes = _run(options) if run else []
@@ -59,7 +63,7 @@ def _show_found(screen: Console, conf: Path, taken: dict[str, int], left: dict[s
     screen.print(table(f"Found {sum(taken.values()):,} documents, {taken_bytes:,} bytes", ("kind", "files", ""), rows))
 
 
-def _run(options: Invocation) -> list[object]:
+def _run(options: Invocation) -> list[StepOutcome]:
     from orchestration.cli.progress import watched
     from orchestration.pipeline import PIPELINE
     from orchestration.runner import run_steps, started_run_id
@@ -67,7 +71,7 @@ def _run(options: Invocation) -> list[object]:
     return list(watched(run_steps(options.settings(), started_run_id()), PIPELINE))
 
 
-def _first_answer(options: Invocation, question: str | None) -> object | None:
+def _first_answer(options: Invocation, question: str | None) -> Answer | None:
     from orchestration.cli.ask import answer_in_process
 
     if question is None and not options.as_json and sys.stdin.isatty():

@@ -48,9 +48,8 @@ def quality(
         ]
         screen.print(table(None, columns, cells) if cells else "no rule has been applied yet; ragstone run")
         if measured:
-            columns = ("dataset", "metric", "value", "run")
-            cells = [(row["dataset"], row["metric"], row["value"], row["run_id"]) for row in measured]
-            screen.print(table("Metrics", columns, cells))
+            values = [(row["dataset"], row["metric"], row["value"], row["run_id"]) for row in measured]
+            screen.print(table("Metrics", ("dataset", "metric", "value", "run"), values))
         screen.print(f"reports: {settings.reports_root}", soft_wrap=True)
 
     emit(options, {"outcomes": outcomes, "metrics": measured, "reports": settings.reports_root}, show)

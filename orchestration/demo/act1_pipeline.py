@@ -13,7 +13,7 @@ COLUMNS: Final = ("step", "status", "unit", "rows in", "rows out", "unchanged", 
 _MOST_CHUNKS: Final = 1_050
 
 
-def play(stage: Stage, exported: Exported, outcomes: list[StepOutcome]) -> Act:
+def play(exported: Exported, outcomes: list[StepOutcome]) -> Act:
     """Show the first run of the pipeline; `outcomes` are its steps in order. Raises DemoError."""
     files = sum(exported.documents.values())
     by_step = {outcome.result.step: outcome.result for outcome in outcomes}

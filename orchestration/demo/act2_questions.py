@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestration.demo.questions import ANSWERABLE, UNANSWERABLE, Question
 from orchestration.demo.service import Service
-from orchestration.demo.stage import Act, Panel, check, place, shortened
+from orchestration.demo.stage import Act, Panel, check, shortened
 
 _SESSION = "demo-act-2"
 
@@ -41,7 +41,7 @@ def opened(service: Service, citation: dict[str, Any]) -> dict[str, Any]:
 
 def _answered(service: Service, question: Question) -> dict[str, Any]:
     answer = service.ask(question.text, _SESSION)
-    cited = [place(citation["source_uri"]) for citation in answer["citations"]]
+    cited = [citation["source_uri"] for citation in answer["citations"]]
     check(
         question.source in cited,
         "an answer does not come from the document that it had to come from",
@@ -74,7 +74,7 @@ def _refused(service: Service) -> dict[str, Any]:
 
 
 def _row(question: str, answer: dict[str, Any]) -> tuple[object, ...]:
-    cited = ", ".join(dict.fromkeys(place(citation["source_uri"]) for citation in answer["citations"]))
+    cited = ", ".join(dict.fromkeys(citation["source_uri"] for citation in answer["citations"]))
     count = len(answer["citations"])
     opens = f"{count} of {count}" if count else ""
     return (question, shortened(answer["answer"], 140), cited, opens, float(answer["timings_ms"]["total"]))

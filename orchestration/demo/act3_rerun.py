@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from orchestration.demo.act1_pipeline import run_pipeline, steps_panel, total_seconds
 from orchestration.demo.stage import Act, Panel, Stage, check
@@ -52,5 +52,6 @@ def _is_ops(settings: Settings, path: Path) -> bool:
 
 
 def _online(settings: Settings) -> dict[str, str]:
-    client = online_client(settings)
-    return {f"redis {key!r}": hashlib.sha256(client.dump(key) or b"").hexdigest() for key in client.scan_iter()}
+    with online_client(settings) as client:
+        dumps: dict[bytes, Any] = {key: client.dump(key) for key in client.scan_iter()}
+    return {f"redis {key!r}": hashlib.sha256(dump or b"").hexdigest() for key, dump in dumps.items()}

@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from orchestration.demo.act1_pipeline import run_pipeline, steps_panel
 from orchestration.demo.choice import Chosen, choose
 from orchestration.demo.service import Service
-from orchestration.demo.stage import Act, Panel, Stage, check, place, shortened
+from orchestration.demo.stage import Act, Panel, Stage, check, shortened
 from ragstone.contracts.tables import SILVER_CHUNKS
 from ragstone.lake.read import query, state
 from ragstone.runtime.settings import Settings
+from serving.index.snapshot import open_current
 
 _SESSION = "demo-act-4"
 
@@ -38,12 +37,12 @@ def play(stage: Stage, service: Service) -> tuple[Act, Changes]:
     before = datetime.now(UTC)
     asked = [_answered_from(service, deleted), _deleted(service, deleted)]
     known = _known_texts(stage.settings)
-    addition = _edit(edited)
+    addition = _edit(stage, edited)
     outcomes = run_pipeline(stage)
     new_texts = _living_texts(stage.settings) - known
     encoded = next(outcome.result for outcome in outcomes if outcome.result.step == "embed").details["encoded"]
     check(encoded == len(new_texts), "not exactly the changed texts were embedded", got=encoded, wanted=len(new_texts))
-    check(0 < len(new_texts), "the edit gave no new text", got=0, wanted="at least 1")
+    check(len(new_texts) > 0, "the edit gave no new text", got=0, wanted="at least 1")
     service.wait_for_index(_current_version(stage.settings))
     answer = _answered_from_edit(service, edited, addition)
     asked += [("after the next run", deleted.question, *_not_answered_from(service, deleted))]
@@ -55,9 +54,9 @@ def play(stage: Stage, service: Service) -> tuple[Act, Changes]:
         Panel("Embedded", ("distinct texts living", "of them new", "encoded"), [(living, len(new_texts), encoded)]),
     )
     said = (
-        f"{place(deleted.document.source_uri)} was answered from, was deleted over HTTP, and was not answered from at "
+        f"{deleted.document.source_uri} was answered from, was deleted over HTTP, and was not answered from at "
         "the very next question, nor after the next run, though its file is still there",
-        f"{place(edited.document.source_uri)} was edited: {encoded} of {living} texts were embedded, the changed ones",
+        f"{edited.document.source_uri} was edited: {encoded} of {living} texts were embedded, the changed ones",
     )
     changes = Changes(edited, deleted, before, datetime.now(UTC), answer)
     return Act(4, "One document edited, one deleted", panels, said, time.perf_counter() - began), changes
@@ -71,9 +70,9 @@ class Addition:
     question: str
 
 
-def _edit(chosen: Chosen) -> Addition:
+def _edit(stage: Stage, chosen: Chosen) -> Addition:
     """Put a sentence in front of the chosen one, in the source file itself."""
-    path = Path(unquote(urlsplit(chosen.document.source_uri).path))
+    path = stage.corpus / chosen.document.source_uri
     name = path.stem
     addition = Addition(
         f"The page on {name} was revised by Ottoline Quarles of Harbour Street.",
@@ -94,7 +93,7 @@ def _answered_from(service: Service, chosen: Chosen) -> tuple[str, ...]:
         "a document that is to be deleted was not answered from before",
         where=chosen.question,
         got=f"{shortened(answer['answer'])} (cited: {_cited(answer)})",
-        wanted=f"{place(chosen.document.source_uri)}: {chosen.sentence}",
+        wanted=f"{chosen.document.source_uri}: {chosen.sentence}",
     )
     return ("just before the delete", chosen.question, *_said(answer))
 
@@ -113,7 +112,7 @@ def _not_answered_from(service: Service, chosen: Chosen) -> tuple[str, str]:
         "a deleted document was answered from",
         where=chosen.question,
         got=answer["answer"],
-        wanted=f"nothing from {place(chosen.document.source_uri)}",
+        wanted=f"nothing from {chosen.document.source_uri}",
     )
     return _said(answer)
 
@@ -136,7 +135,7 @@ def _said(answer: dict[str, Any]) -> tuple[str, str]:
 
 
 def _cited(answer: dict[str, Any]) -> str:
-    return ", ".join(dict.fromkeys(place(citation["source_uri"]) for citation in answer["citations"]))
+    return ", ".join(dict.fromkeys(citation["source_uri"] for citation in answer["citations"]))
 
 
 def _known_texts(settings: Settings) -> set[str]:
@@ -150,4 +149,4 @@ def _living_texts(settings: Settings) -> set[str]:
 
 
 def _current_version(settings: Settings) -> str:
-    return (settings.index_root / "CURRENT").read_text("utf-8").strip()
+    return open_current(settings).manifest.version

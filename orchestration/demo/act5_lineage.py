@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from orchestration.demo.service import Service
-from orchestration.demo.stage import Act, Panel, Stage, check, place, shortened
+from orchestration.demo.stage import Act, Panel, Stage, check, shortened
 
 
 def play(stage: Stage, service: Service, answer: dict[str, Any]) -> Act:
@@ -19,7 +17,7 @@ def play(stage: Stage, service: Service, answer: dict[str, Any]) -> Act:
     evidence = lineage["evidence"][0]
     citation, chunk, document, bronze = (evidence[name] for name in ("citation", "chunk", "document", "bronze"))
     landed = (stage.settings.landing_root / bronze["landing_uri"]).read_bytes()
-    source = Path(unquote(urlsplit(citation["source_uri"]).path)).read_bytes()
+    source = (stage.corpus / citation["source_uri"]).read_bytes()
     check(evidence["quote_matches"], "the quote is not what the silver text has there", got=False, wanted=True)
     landed_hash = hashlib.sha256(landed).hexdigest()
     check(
@@ -37,7 +35,7 @@ def play(stage: Stage, service: Service, answer: dict[str, Any]) -> Act:
         ("silver document", document["document_id"], f"parsed by {document['parser']} {document['parser_version']}"),
         ("bronze version", bronze["content_hash"][:32], f"{bronze['change']} at {bronze['fetched_at']}"),
         ("landing object", bronze["landing_uri"], f"{len(landed):,} bytes, batch {bronze['landing_batch']}"),
-        ("source file", place(citation["source_uri"]), "the same bytes, now"),
+        ("source file", citation["source_uri"], "the same bytes, now"),
     ]
     rules = [(row["dataset"], row["kind"], row["rule"], row["outcome"]) for row in lineage["quality"]]
     check(bool(rules), "no quality rule stands behind the answer", got=0, wanted="at least 1")

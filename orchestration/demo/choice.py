@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestration.demo.questions import SOURCES
-from orchestration.demo.stage import DemoError, Stage, place
+from orchestration.demo.stage import DemoError, Stage
 from ragstone.contracts.tables import SILVER_DOCUMENTS
 from ragstone.lake.read import state
 from ragstone.text.sentences import sentence_spans
@@ -66,7 +66,7 @@ def _candidates(documents: Sequence[Document]) -> list[Chosen]:
     spread = Counter(word for text in texts for word in set(words(text)))
     found = []
     for document in documents:
-        if len(document.text) <= _LARGEST_DOCUMENT and place(document.source_uri) not in SOURCES:
+        if len(document.text) <= _LARGEST_DOCUMENT and document.source_uri not in SOURCES:
             own = [sentence for sentence in _prose(document.text) if _holders(sentence, texts) == 1]
             found.extend([Chosen(document, max(own, key=lambda one: _rarity(one, spread)))] if own else [])
     if len(found) < 2:

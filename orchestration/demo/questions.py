@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Question:
-    """One question. `source` is the end of the expected document's address; `says` stands in a right answer."""
+    """One question. `source` is the source_uri of the expected document; `says` stands in a right answer."""
 
     text: str
     source: str

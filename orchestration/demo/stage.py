@@ -57,8 +57,3 @@ def shortened(text: str, width: int = 90) -> str:
     """Return a text on one line, cut to `width` characters."""
     line = " ".join(text.split())
     return line if len(line) <= width else f"{line[: width - 1]}…"
-
-
-def place(source_uri: str) -> str:
-    """Return the last two parts of where a document stands, such as `topics/assert.txt`."""
-    return "/".join(source_uri.rsplit("/", 2)[-2:])

@@ -1,0 +1,182 @@
+"""`ragstone ask`, `search`, `why`, `why-not` and `lineage`: questions, and why they were answered as they were."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from orchestration.cli.invocation import invocation
+from orchestration.cli.output import emit, table
+from ragstone.contracts.names import PUBLIC_GROUP
+from ragstone.contracts.records import Principal
+
+if TYPE_CHECKING:
+    from ragstone.runtime.settings import Settings
+    from serving.answering import Answer
+    from serving.retrieval.results import Retrieval
+    from serving.services import Services
+
+app = typer.Typer()
+
+QuestionText = Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask.")]
+Groups = Annotated[
+    list[str] | None, typer.Option("--group", help="Ask as a member of this group too, besides public. Repeatable.")
+]
+Hits = Annotated[int | None, typer.Option("-k", help="How many hits; serving.top_k by default.", min=1, max=50)]
+# Answers asked for here belong to this name: lineage is shown to whom an answer was given.
+_COMMAND_LINE = "command-line"
+
+
+@app.command()
+def ask(context: typer.Context, question: QuestionText, group: Groups = None) -> None:
+    """Ask a question and print the answer with its citations."""
+    options = invocation(context)
+    answer = answer_in_process(options.settings(), question, group or ())
+    emit(options, answer, lambda screen: show_answer(screen, answer))
+
+
+@app.command()
+def search(context: typer.Context, question: QuestionText, group: Groups = None, k: Hits = None) -> None:
+    """Print the passages nearest to a question among those that may be read."""
+    options = invocation(context)
+    retrieval = _retrieved(options.settings(), question, group or (), k)
+    emit(options, retrieval, lambda screen: screen.print(_hit_table(retrieval)))
+
+
+@app.command()
+def why(context: typer.Context, question: QuestionText, group: Groups = None, k: Hits = None) -> None:
+    """Print hits, scores, what the gate dropped and why, the decision to answer, and timings."""
+    options = invocation(context)
+    retrieval = _retrieved(options.settings(), question, group or (), k)
+    emit(options, retrieval, lambda screen: _show_reasons(screen, retrieval))
+
+
+@app.command("why-not")
+def why_not(
+    context: typer.Context,
+    document: Annotated[str, typer.Argument(help="A document_id, a source_uri, a path, or the end of a source_uri.")],
+    question: QuestionText,
+    group: Groups = None,
+    k: Hits = None,
+) -> None:
+    """Say where a document stopped on its way into the answer to a question."""
+    from orchestration.why_not import diagnose
+
+    options = invocation(context)
+    settings = options.settings()
+    diagnosis = diagnose(settings, document, question, asker(group or ()), k or settings.serving.top_k)
+
+    def show(screen: Console) -> None:
+        rows = [(stage.name, stage.outcome, stage.found) for stage in diagnosis.stages]
+        screen.print(table(f"{document} on its way to the answer", ("stage", "outcome", "found"), rows))
+        screen.print(escape(diagnosis.verdict), soft_wrap=True, style="bold")
+        if diagnosis.next_step:
+            screen.print(f"next: {escape(diagnosis.next_step)}", soft_wrap=True)
+
+    emit(options, diagnosis, show)
+
+
+@app.command()
+def lineage(
+    context: typer.Context, answer_id: Annotated[str, typer.Argument(help="The answer_id that `ragstone ask` printed.")]
+) -> None:
+    """Trace an answer asked for here: sentence, chunk, document, landed bytes, source, runs, rules."""
+    options = invocation(context)
+    with opened(options.settings()) as services:
+        traced = services.lineage.read(answer_id, asker(()))
+
+    def show(screen: Console) -> None:
+        for item in traced.evidence:
+            screen.print(table(f"“{item.citation.quote}”", ("link", "what it is"), _links(item)))
+        rules = [(row["dataset"], row["rule"], row["outcome"]) for row in traced.quality]
+        screen.print(table("Rules its rows passed", ("dataset", "rule", "outcome"), rules))
+
+    emit(options, traced, show)
+
+
+def asker(groups: Sequence[str]) -> Principal:
+    """Return who asks on the command line: whoever can read the home may ask as any group."""
+    return Principal(_COMMAND_LINE, frozenset({PUBLIC_GROUP, *groups}))
+
+
+def answer_in_process(settings: Settings, question: str, groups: Sequence[str]) -> Answer:
+    """Return the answer to a question, without a served process. Raises what the service would answer with."""
+    from serving.answering import Question
+    from serving.deadline import Deadline
+    from serving.services import open_services
+
+    async def answered() -> Answer:
+        services = open_services(settings)
+        try:
+            deadline = Deadline.after_ms(settings.serving.deadline_ms)
+            return await services.answerer.answer(Question(question, asker(groups), None, deadline))
+        finally:
+            await services.close()
+
+    return asyncio.run(answered())
+
+
+def show_answer(screen: Console, answer: Answer) -> None:
+    """Print an answer with its citations."""
+    screen.print(escape(answer.answer), soft_wrap=True, style="bold")
+    if answer.citations:
+        rows = [
+            (item.marker, item.title, item.source_uri, f"{item.char_start}-{item.char_end}")
+            for item in answer.citations
+        ]
+        screen.print(table(None, ("", "title", "source", "characters"), rows))
+    screen.print(f"answer {answer.answer_id} · {answer.timings_ms['total']:.0f} ms · index {answer.index_version}")
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Services]:
+    """Load what the service loads, for as long as the context lasts."""
+    from serving.services import open_services
+
+    services = open_services(settings)
+    try:
+        yield services
+    finally:
+        asyncio.run(services.close())
+
+
+def _retrieved(settings: Settings, question: str, groups: Sequence[str], k: int | None) -> Retrieval:
+    with opened(settings) as services:
+        return services.retriever.retrieve(question, asker(groups), k or settings.serving.top_k)
+
+
+def _hit_table(retrieval: Retrieval) -> Any:
+    rows = [
+        (hit.rank, f"{hit.score:.3f}", hit.document.source_uri, hit.chunk.heading_path, (hit.chunk.text or "")[:200])
+        for hit in retrieval.hits
+    ]
+    return table("Hits", ("rank", "score", "source", "heading", "text"), rows)
+
+
+def _show_reasons(screen: Console, retrieval: Retrieval) -> None:
+    screen.print(_hit_table(retrieval))
+    drops = [(drop.chunk_id, drop.document_id, f"{drop.score:.3f}", drop.reason.value) for drop in retrieval.drops]
+    title = "Dropped by the gate" if drops else "The gate dropped nothing"
+    screen.print(table(title, ("chunk", "document", "score", "reason"), drops) if drops else title)
+    decision = retrieval.abstain
+    features = [(name, f"{value:.3f}") for name, value in decision.features.items()]
+    verdict = "answer" if decision.answerable else "abstain"
+    title = f"Decision: {verdict} (probability {decision.probability:.3f}, threshold {decision.threshold:.3f})"
+    screen.print(table(title, ("feature", "value"), features))
+    timings = [(stage, f"{spent:.2f}") for stage, spent in retrieval.timings_ms.items()]
+    screen.print(table(f"Index {retrieval.index_version}", ("stage", "ms"), timings))
+
+
+def _links(item: Any) -> list[tuple[object, ...]]:
+    links = {"chunk": item.chunk, "silver document": item.document, "bronze version": item.bronze}
+    rows: list[tuple[object, ...]] = [
+        (name, "gone" if row is None else ", ".join(f"{key}={value}" for key, value in row.items()))
+        for name, row in links.items()
+    ]
+    return [*rows, ("quote stands in the silver text", "yes" if item.quote_matches else "no")]
