@@ -22,10 +22,16 @@ class Attempt:
         return f"{self.protocol} to {self.address} port {self.port}{asked}"
 
 
-def is_loopback(address: str) -> bool:
-    """Return whether a literal address is of this machine alone; names are not."""
+def literal_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address a text spells out, None when it is a name; IPv4 inside IPv6 comes out as IPv4."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return address == "localhost"
-    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine alone; of names, only localhost is."""
+    address = literal_address(host)
+    return host == "localhost" if address is None else address.is_loopback

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.network_guard.attempt import Attempt, is_loopback
+from tests.network_guard.attempt import Attempt, is_loopback, literal_address
 
 LOG_VARIABLE = "NETWORK_GUARD_LOG"
 _CHILD_FOLDER = Path(__file__).with_name("child")
@@ -57,6 +57,7 @@ def _attempt_of(event: str, arguments: tuple[Any, ...]) -> Attempt | None:
             return Attempt("connect", str(address[0]), int(address[1]))
     if event == "socket.getaddrinfo" and arguments[0] is not None:
         host = arguments[0].decode() if isinstance(arguments[0], bytes) else str(arguments[0])
-        if host and not is_loopback(host) and host != os.uname().nodename:
+        # Looking up a literal asks nobody.
+        if host and literal_address(host) is None and host not in ("localhost", os.uname().nodename):
             return Attempt("lookup", host, 0, host)
     return None

@@ -137,6 +137,7 @@ def test_without_a_namespace_python_processes_are_caught_and_refused(tmp_path: P
         ("socket.connect", (None, (OUTSIDE, 80)), Attempt("connect", OUTSIDE, 80)),
         ("socket.sendto", (None, (OUTSIDE_V6, 53, 0, 0)), Attempt("connect", OUTSIDE_V6, 53)),
         ("socket.getaddrinfo", (b"example.com", 80, 0, 0, 0), Attempt("lookup", "example.com", 0, "example.com")),
+        ("socket.getaddrinfo", (OUTSIDE, 80, 0, 0, 0), None),
         ("socket.getaddrinfo", ("localhost", 80, 0, 0, 0), None),
         ("open", ("a", "r", 0), None),
     ],
