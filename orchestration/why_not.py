@@ -20,7 +20,7 @@ from ragstone.runtime.errors import NotFoundError
 from ragstone.runtime.settings import Settings
 from ragstone.text.normalise import normalise
 from serving.index.snapshot import IndexSnapshot, open_current
-from serving.retrieval.gate import DropReason
+from serving.retrieval.gate import DropReason, judge
 from serving.retrieval.retriever import Retrieval, Retriever
 
 PASSED, STOPPED = "passed", "stopped here"

@@ -24,9 +24,12 @@ def training_set(
     as_of: Annotated[datetime | None, typer.Option("--as-of", help="Leave out what became known later, UTC.")] = None,
 ) -> None:
     """Join labels with the features known at each label's time: no row sees anything later."""
-    from ragstone.features.training import write_training_set
+    from ragstone.contracts.state import AsOf
+    from ragstone.features.training import training_set as pull
 
     options = invocation(context)
-    bound = as_of.replace(tzinfo=UTC) if as_of else None
-    manifest = write_training_set(options.settings(), labels, out, service=service, known_by=bound)
-    emit(options, manifest, lambda screen: screen.print(f"{manifest['rows']:,} rows in {out}", soft_wrap=True))
+    bound = AsOf(known_by=as_of.replace(tzinfo=UTC)) if as_of else AsOf()
+    pulled = pull(options.settings(), labels, service, bound)
+    manifest_path = pulled.write(out)
+    document = {"out": out, "manifest": manifest_path, **pulled.manifest}
+    emit(options, document, lambda screen: screen.print(f"{pulled.table.num_rows:,} rows in {out}", soft_wrap=True))
