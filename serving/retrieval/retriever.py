@@ -77,14 +77,12 @@ class Retriever:
         deadline = Deadline.after_ms(deadline_ms or self._settings.serving.deadline_ms)
         snapshot = self._index()
         began = time.perf_counter()
-        text = normalise(question)
-        with span("retrieve.embed"):
-            vector = self._embedder.encode([text])[0]
+        vector = self.embed(question)
         embedded = time.perf_counter()
         with span("retrieve.find", k=k):
             found = self.find(snapshot, vector, principal, k, deadline)
         found_at = time.perf_counter()
-        decision = decide(text, found.hits, snapshot.idf, snapshot.manifest.abstain)
+        decision = decide(normalise(question), found.hits, snapshot.idf, snapshot.manifest.abstain)
         timings_s = {
             "embed": embedded - began,
             "search": found.search_s,
@@ -101,6 +99,13 @@ class Retriever:
             encoder_hash=snapshot.manifest.encoder_hash,
             timings_ms={stage: round(seconds * 1_000, 3) for stage, seconds in timings_s.items()},
         )
+
+    def embed(self, question: str) -> npt.NDArray[np.float32]:
+        """Return the vector of a question, float32 (dim,), made as the vectors of chunks are."""
+        with span("retrieve.embed"):
+            vectors = self._embedder.encode([normalise(question)])
+        vector: npt.NDArray[np.float32] = vectors[0]
+        return vector
 
     def find(
         self, snapshot: IndexSnapshot, vector: npt.NDArray[np.float32], principal: Principal, k: int, deadline: Deadline
