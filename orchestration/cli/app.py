@@ -45,7 +45,7 @@ COMMANDS: Final = (
     _entry("features", "features", "Feature definitions; the lake against the online store.", _DATA, is_group=True),
     _entry("training-set", "training_set", "Join labels with the features known at their times.", _DATA),
     _entry("eval", "evaluation", "Measure retrieval on a folder in BEIR form.", _MEASURE),
-    _entry("tune", "evaluation", "Fit what can be fitted.", _MEASURE, is_group=True),
+    _entry("tune", "tune", "Fit what can be fitted.", _MEASURE, is_group=True),
     _entry("bench", "bench", "Measure the figures against their rivals.", _MEASURE),
 )
 

@@ -1,4 +1,4 @@
-"""`ragstone eval` and `ragstone tune`: judged folders, through the product's own pipeline."""
+"""`ragstone eval`: a judged folder, through the product's own pipeline."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ if TYPE_CHECKING:
     from ragstone.runtime.settings import Settings
 
 app = typer.Typer()
-_tune = typer.Typer(no_args_is_help=True, help="Fit what can be fitted.")
-app.add_typer(_tune, name="tune")
 
-Folder = Annotated[Path, typer.Argument(help="corpus.jsonl, queries.jsonl, qrels.tsv; plain or .gz.")]
+JudgedFolder = Annotated[Path, typer.Argument(help="corpus.jsonl, queries.jsonl, qrels.tsv; plain or .gz.")]
 
 
 @app.command("eval")
 def evaluate(
     context: typer.Context,
-    folder: Folder,
+    folder: JudgedFolder,
     join_titles: Annotated[bool, typer.Option("--join-titles", help="Take documents of one title as one.")] = False,
 ) -> None:
     """Take a folder in BEIR form through the pipeline, in a home of its own, and measure how well it is found."""

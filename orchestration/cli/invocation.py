@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +27,9 @@ class Invocation:
         from ragstone.runtime.settings import load_settings
 
         settings = load_settings(home=self.home, env=self.env, **arguments)
-        configure_logging(settings.log)
+        # On a terminal a progress bar tells what goes on, and lines would tear it; `debug` brings them back.
+        quiet = sys.stderr.isatty() and settings.log.level == "info"
+        configure_logging(settings.log.model_copy(update={"level": "warning"}) if quiet else settings.log)
         return settings
 
 
