@@ -1,0 +1,1 @@
+"""A plain Feast repository: `feast apply` reads definitions.py and nothing else."""

@@ -168,7 +168,8 @@ SILVER_CHUNKS: Final = TableSpec(
     statistics_columns=("chunk_id", "document_id", *_TIMES),
     columns=(
         _required("chunk_id", STRING, "hash of document, chunker, text and occurrence"),
-        Column("document_id", STRING, "the document the chunk is a span of"),
+        # Not document_id: as a feature it would collide with the key of the other entity.
+        Column("document_id", STRING, "the document the chunk is a span of", feature="chunk_document_id"),
         Column("ordinal", INT, "position in the document, from 0"),
         Column("char_start", INT, "first character in the silver text, in code points"),
         Column("char_end", INT, "one past the last character in the silver text"),

@@ -1,0 +1,1 @@
+"""What definitions.py declares, built from the table contracts; Feast itself never reads this folder."""

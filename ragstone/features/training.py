@@ -1,0 +1,189 @@
+"""Training sets: judged chunks with their features as they were when they were judged.
+
+    from ragstone.features.training import training_set
+    found = training_set(load_settings(), "labels.parquet")
+    found.write("set.parquet")
+
+It reads the same views through the same join as Feast's `get_historical_features` over the lake, and adds what a
+training set needs beyond that: bounds on the past, pinned table versions, the time of each feature, and a manifest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from feast import FeatureService, FeatureStore, FeatureView
+from feast.errors import FeatureServiceNotFoundException
+
+from ragstone.contracts.names import TRAINING_SERVICE
+from ragstone.contracts.state import NOW, AsOf
+from ragstone.contracts.tables import SILVER_CHUNKS, TableSpec
+from ragstone.features.labels import TIME_COLUMN, checked_labels
+from ragstone.features.offline_store import requested_joins
+from ragstone.features.point_in_time import ViewJoin, join_features
+from ragstone.features.store import open_store
+from ragstone.lake import read
+from ragstone.lake.delta import ABSENT, table_version
+from ragstone.lake.files import files_sql
+from ragstone.runtime.errors import ContractError, UsageError
+from ragstone.runtime.settings import Settings
+
+MANIFEST_SUFFIX: Final = ".manifest.json"
+_CHUNK_KEY, _DOCUMENT_KEY = "chunk_id", "document_id"
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Labels with features, one row per label in the labels' order, and the manifest that lets it be pulled again.
+
+    Beside the features there is a column `<view>__event_timestamp` per view: when what stands in the row was learned;
+    null where nothing was known.
+    """
+
+    table: pa.Table
+    manifest: Mapping[str, Any]
+
+    def write(self, path: Path | str) -> Path:
+        """Write the rows as Parquet and the manifest beside them, and return the manifest's path."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(self.table, target)
+        manifest = target.with_name(target.name + MANIFEST_SUFFIX)
+        manifest.write_text(json.dumps(self.manifest, indent=2) + "\n", "utf-8")
+        return manifest
+
+
+def training_set(
+    settings: Settings,
+    labels: pa.Table | Path | str,
+    service: str = TRAINING_SERVICE,
+    as_of: AsOf = NOW,
+    created_before_label: bool = False,
+) -> TrainingSet:
+    """Return the features of a service for each label, as known at the label's `event_timestamp`.
+
+    `labels` have `chunk_id` and `event_timestamp` (with time zone); a missing `document_id` is looked up. `as_of`
+    bounds what any label may see: `known_by` when it was learned, `written_by` when it was written.
+    `created_before_label` also leaves out what was written after a label's own time. Raises UsageError for an unknown
+    service and for labels that cannot be joined.
+    """
+    store = open_store(settings)
+    found = _service(store, service)
+    versions = _Versions(settings.lake_root)
+    root, joins = requested_joins(_views(store, found), _references(found), full_feature_names=False, version=versions)
+    timed = [_with_time(join, name) for join, name in zip(joins, _view_names(found), strict=True)]
+    keys = list(dict.fromkeys(key for join in joins for key in join.label_keys))
+    given = labels if isinstance(labels, pa.Table) else pq.read_table(labels)
+    outputs = [name for join in timed for name in join.outputs.values()]
+    checked = checked_labels(_with_documents(root, given, keys), keys, outputs)
+    table = join_features(root, checked, TIME_COLUMN, timed, as_of, created_before_label)
+    _check_no_leak(table, _view_names(found))
+    return TrainingSet(table, _manifest(service, outputs, as_of, created_before_label, versions.read, checked, table))
+
+
+class _Versions:
+    """Pins each table at the version it has when it is first asked for, and remembers which."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.read: dict[str, int] = {}
+
+    def __call__(self, spec: TableSpec) -> int | None:
+        version = self.read.setdefault(spec.name, table_version(self._root, spec))
+        return None if version == ABSENT else version
+
+
+def _service(store: FeatureStore, name: str) -> FeatureService:
+    try:
+        return store.get_feature_service(name)
+    except FeatureServiceNotFoundException as unknown:
+        known = sorted(service.name for service in store.list_feature_services())
+        raise UsageError(
+            "there is no such feature service",
+            where=store.project,
+            got=name,
+            wanted=", ".join(known) or "one that was applied",
+            next_step="ragstone features apply",
+        ) from unknown
+
+
+def _view_names(service: FeatureService) -> list[str]:
+    return [projection.name for projection in service.feature_view_projections]
+
+
+def _views(store: FeatureStore, service: FeatureService) -> list[FeatureView]:
+    return [store.get_feature_view(name) for name in _view_names(service)]
+
+
+def _references(service: FeatureService) -> list[str]:
+    return [f"{view.name}:{feature.name}" for view in service.feature_view_projections for feature in view.features]
+
+
+def _with_time(join: ViewJoin, view: str) -> ViewJoin:
+    return replace(join, outputs={**join.outputs, TIME_COLUMN: _time_column(view)})
+
+
+def _time_column(view: str) -> str:
+    return f"{view}__{TIME_COLUMN}"
+
+
+def _with_documents(root: Path, labels: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Fill in the document of each chunk: it is part of the chunk's identity, so it tells nothing of the future."""
+    names = labels.column_names
+    if _DOCUMENT_KEY not in keys or _DOCUMENT_KEY in names or _CHUNK_KEY not in names:
+        return labels
+    chunks = pa.table({"row": pa.array(range(labels.num_rows)), _CHUNK_KEY: labels[_CHUNK_KEY]})
+    found = read.query(
+        root,
+        f"""SELECT document FROM labels LEFT JOIN (
+                SELECT chunk_id, min(document_id) AS document FROM {files_sql(root, SILVER_CHUNKS)}
+                WHERE chunk_id IN (SELECT chunk_id FROM labels) GROUP BY chunk_id
+            ) USING (chunk_id) ORDER BY row""",
+        labels=chunks,
+    )
+    return labels.append_column(_DOCUMENT_KEY, found["document"])
+
+
+def _check_no_leak(table: pa.Table, views: Sequence[str]) -> None:
+    for view in views:
+        later = pc.sum(pc.greater(table[_time_column(view)], table[TIME_COLUMN])).as_py()
+        if later:
+            raise ContractError(
+                "a training row holds features from after its own time", where=view, got=f"{later} rows", wanted="none"
+            )
+
+
+def _manifest(
+    service: str,
+    features: Sequence[str],
+    as_of: AsOf,
+    created_before_label: bool,
+    versions: Mapping[str, int],
+    labels: pa.Table,
+    table: pa.Table,
+) -> dict[str, Any]:
+    span = pc.min_max(labels[TIME_COLUMN]).as_py()
+    times = [name for name in features if name.endswith(f"__{TIME_COLUMN}")]
+    return {
+        "service": service,
+        "made_at": _iso(datetime.now(UTC)),
+        "as_of": {"known_by": _iso(as_of.known_by), "written_by": _iso(as_of.written_by)},
+        "created_before_label": created_before_label,
+        "table_versions": dict(versions),
+        "labels": {"rows": labels.num_rows, "first": _iso(span["min"]), "last": _iso(span["max"])},
+        "rows": table.num_rows,
+        "rows_without": {name.removesuffix(f"__{TIME_COLUMN}"): table[name].null_count for name in times},
+        "features": [name for name in features if name not in times],
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
