@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "home"
     folder.mkdir()
-    return folder
+    yield folder
+    if (folder / "redis").is_dir():
+        # Imported here, because most tests need no Redis.
+        from ragstone.runtime.redis_server import stop_redis
+
+        stop_redis(load_settings(home=folder))
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def locked_jars(lock: Path, group: str) -> tuple[LockedJar, ...]:
         raise ConfigError(
             "there is no such group of jars", where=str(lock), got=group, wanted=", ".join(groups)
         ) from missing
-    except (OSError, ValueError, TypeError) as broken:
+    except (OSError, ValueError, AttributeError) as broken:
         raise ConfigError(
             "the lock of jars cannot be read", where=str(lock), got=broken, wanted='"group:artifact:version" = "sha256"'
         ) from broken

@@ -17,7 +17,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,17 +46,16 @@ def redis_address(settings: Settings) -> RedisAddress:
     """
     if settings.redis.url is not None:
         return parse_redis_url(settings.redis.url.get_secret_value())
-    known = _recorded(settings)
-    if known is not None and probe(known) is State.UP:
+    known = _answering(settings, probe)
+    if known is not None:
         return known
     with _lock(settings):
-        known = _recorded(settings)
-        state = State.ABSENT if known is None else probe_loaded(known)
-        if known is not None and state is State.UP:
+        # Another process may have started it meanwhile.
+        known = _answering(settings, probe_loaded)
+        if known is not None:
             return known
-        if known is not None and state is State.HUNG:
-            raise unavailable(known, state)
-        return _start(settings, preferred_port=known.port if known else None)
+        before = _recorded(settings)
+        return _start(settings, preferred_port=before.port if before else None)
 
 
 def check_redis(settings: Settings) -> RedisAddress:
@@ -77,11 +76,11 @@ def stop_redis(settings: Settings) -> bool:
         return False
     with _lock(settings):
         known = _recorded(settings)
-        running = known is not None and probe_loaded(known) is not State.ABSENT
-        if known is not None and running:
-            _shut_down(settings, known)
+        state = State.ABSENT if known is None else probe_loaded(known)
+        if known is not None and state is not State.ABSENT:
+            _shut_down(settings, known, state)
         _record_path(settings).unlink(missing_ok=True)
-    return running
+    return state is not State.ABSENT
 
 
 def online_client(settings: Settings) -> redis.Redis:
@@ -104,6 +103,15 @@ def online_client_async(settings: Settings) -> redis.asyncio.Redis:
 def _deadlines(settings: Settings) -> dict[str, Any]:
     deadline_s = settings.redis.deadline_ms / 1000
     return {"socket_timeout": deadline_s, "socket_connect_timeout": deadline_s}
+
+
+def _answering(settings: Settings, look: Callable[[RedisAddress], State]) -> RedisAddress | None:
+    """Return the recorded server if it answers, None if it is not there. Raises DependencyUnavailableError."""
+    known = _recorded(settings)
+    state = State.ABSENT if known is None else look(known)
+    if known is not None and state is State.HUNG:
+        raise unavailable(known, state)
+    return known if state is State.UP else None
 
 
 def _start(settings: Settings, preferred_port: int | None) -> RedisAddress:
@@ -138,16 +146,28 @@ def _wait_until_up(address: RedisAddress, alive: int) -> bool:
     return True
 
 
-def _shut_down(settings: Settings, address: RedisAddress) -> None:
-    pid = int(json.loads(_record_path(settings).read_text("utf-8"))["pid"])
-    try:
-        with redis.Redis.from_url(address.url, socket_timeout=_STOP_TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
-            client.shutdown()
-    except redis.RedisError:
+def _shut_down(settings: Settings, address: RedisAddress, state: State) -> None:
+    asked = state is State.UP and _asked_to_stop(address)
+    if not (asked and _gone(address)):
+        pid = int(json.loads(_record_path(settings).read_text("utf-8"))["pid"])
         if _is_server(pid, address.port):
             os.kill(pid, signal.SIGKILL)
-    if not _gone(address):
-        raise unavailable(address, probe(address))
+        if not _gone(address):
+            raise unavailable(address, probe(address))
+
+
+def _asked_to_stop(address: RedisAddress) -> bool:
+    try:
+        with _patient_client(address) as client:
+            client.shutdown()
+    except redis.RedisError:
+        return False
+    return True
+
+
+def _patient_client(address: RedisAddress) -> redis.Redis:
+    client: redis.Redis = redis.Redis.from_url(address.url, socket_timeout=_STOP_TIMEOUT_S, retry=Retry(NoBackoff(), 0))
+    return client
 
 
 def _gone(address: RedisAddress) -> bool:
@@ -214,7 +234,7 @@ def _free_port(preferred: int | None) -> int:
 
 
 def _record(address: RedisAddress) -> dict[str, Any]:
-    with redis.Redis.from_url(address.url, socket_timeout=_START_TIMEOUT_S) as client:
+    with _patient_client(address) as client:
         pid = client.info("server")["process_id"]
     return {"host": address.host, "port": address.port, "password": address.password, "pid": pid}
 
