@@ -162,16 +162,12 @@ def _served(settings: Settings) -> tuple[Pointer, IndexManifest] | None:
 def _left_by_killed_run(settings: Settings, source: str) -> IndexManifest | None:
     """Return a version that follows from these sources and passes its gate, built but never published."""
     for version in publish.version_names(settings.index_root):
-        if _source_of(settings, version) == source:
-            return publish.verify_version(settings, version)
+        try:
+            if read_manifest(settings.index_root / version).source_hash == source:
+                return publish.verify_version(settings, version)
+        except (IndexIncompatibleError, IndexGateError) as broken:
+            get_logger(__name__).warning("built_index_broken", what=broken.what, **broken.facts())
     return None
-
-
-def _source_of(settings: Settings, version: str) -> str | None:
-    try:
-        return read_manifest(settings.index_root / version).source_hash
-    except IndexIncompatibleError:
-        return None
 
 
 def _unchanged(served: IndexManifest) -> StepResult:

@@ -88,7 +88,7 @@ class IndexFollower:
     def _announce(self, before: str | None) -> None:
         manifest = self._snapshot.manifest
         if before is not None:
-            INDEX_INFO.remove(before)
+            INDEX_INFO.labels(before).set(0)
         INDEX_INFO.labels(manifest.version).set(1)
         INDEX_AGE_SECONDS.set(time.time() - manifest.built_at.timestamp())
         get_logger(__name__).info("index_taken_up", version=manifest.version, chunks=manifest.count, before=before)

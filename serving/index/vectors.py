@@ -55,8 +55,6 @@ def quantised(flat: Any, rerank_factor: int) -> Any:
     codes.add(matrix)
     index: Any = faiss.IndexRefine(codes, flat)
     index.k_factor = float(rerank_factor)
-    # FAISS keeps bare pointers to both parts.
-    index.ragstone_parts = (codes, flat)
     return index
 
 

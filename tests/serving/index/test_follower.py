@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from ragstone.embedding.load import embedding_spec
+from ragstone.runtime.errors import IndexIncompatibleError, NotFoundError
+from ragstone.runtime.metrics import REGISTRY
+from ragstone.runtime.settings import Settings
+from serving.index import build, follower, publish
+from serving.index.files import DATA_FILES
+from serving.index.follower import IndexFollower
+from tests.serving.index.lake import EAST, NORTH, put, unit
+
+
+@pytest.fixture
+def following(settings: Settings) -> IndexFollower:
+    put(settings, NORTH)
+    build.run(settings, "run-1")
+    return IndexFollower(settings, embedding_spec(settings).encoder_hash)
+
+
+def publish_another(settings: Settings) -> str:
+    put(settings, EAST)
+    return str(build.run(settings, "run-2").details["version"])
+
+
+def test_a_newly_published_snapshot_is_taken_up_and_the_old_one_stays_usable(
+    settings: Settings, following: IndexFollower
+) -> None:
+    old = following.current()
+    assert following.refresh() is False
+    version = publish_another(settings)
+    assert following.refresh() is True
+    assert following.current().manifest.version == version
+    assert [hit.chunk_id for hit in old.search(unit(0, 1), 5)] == [NORTH.chunk_id]
+    served = {version: 1.0, old.manifest.version: 0.0}
+    assert {name: REGISTRY.get_sample_value("ragstone_index_info", {"version": name}) for name in served} == served
+
+
+def test_a_broken_snapshot_is_left_aside_until_a_sound_one_is_published(
+    settings: Settings, following: IndexFollower
+) -> None:
+    good = following.current()
+    version = publish_another(settings)
+    vectors = settings.index_root / version / DATA_FILES[0]
+    whole = vectors.read_bytes()
+    vectors.write_bytes(whole[:-4])
+    assert following.refresh() is False
+    assert following.current() is good
+    vectors.write_bytes(whole)
+    publish.publish(settings, version)
+    assert following.refresh() is True
+
+
+def test_an_index_of_another_encoder_is_refused_at_the_start_and_left_aside_later(
+    settings: Settings, following: IndexFollower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(IndexIncompatibleError) as refused:
+        IndexFollower(settings, "another encoder")
+    assert refused.value.wanted == "encoder another encoder"
+    good = following.current()
+    monkeypatch.setattr(following, "_encoder_hash", "another encoder")
+    publish_another(settings)
+    assert following.refresh() is False
+    assert following.current() is good
+
+
+def test_without_a_published_index_there_is_nothing_to_follow(settings: Settings) -> None:
+    with pytest.raises(NotFoundError):
+        IndexFollower(settings, "any")
+
+
+def test_the_thread_takes_up_what_is_published_and_ends_when_closed(
+    settings: Settings, following: IndexFollower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "POLL_S", 0.001)
+    taken_up = threading.Event()
+    load = following._load
+
+    def told() -> object:
+        snapshot = load()
+        taken_up.set()
+        return snapshot
+
+    monkeypatch.setattr(following, "_load", told)
+    following.start()
+    publish_another(settings)
+    assert taken_up.wait(30)
+    following.close()
+    assert following.current().manifest.count == 2
+    assert "index-follower" not in {thread.name for thread in threading.enumerate()}
