@@ -181,7 +181,7 @@ class Answerer:
                 found.retrieval.hits,
                 found.idf,
                 [turn.question for turn in found.earlier],
-                question.deadline.remaining_ms(_WHERE) / 1_000,
+                self._generation_s(question.deadline),
             )
         except GenerationError as failure:
             get_logger(__name__).warning("answered_without_model", what=failure.what, **failure.facts())
@@ -191,6 +191,10 @@ class Answerer:
         if draft is None:
             return _abstention(self.generator.prompt_hash)
         return _Outcome(draft, abstained=False, prompt_hash=self.generator.prompt_hash)
+
+    def _generation_s(self, deadline: Deadline) -> float:
+        """Return how long the model may take: what is left, less the time to record the answer in."""
+        return (deadline.remaining_ms(_WHERE) - self.settings.redis.deadline_ms) / 1_000
 
     def _record(self, question: Question, found: _Found, outcome: _Outcome, answer: Answer, asked_at: datetime) -> None:
         event = RetrievalEvent(

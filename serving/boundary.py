@@ -13,6 +13,7 @@ from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from ragstone.runtime.errors import RagstoneError, TooLargeError
 from ragstone.runtime.logging import get_logger
@@ -41,6 +42,7 @@ class RequestBoundary:
         scope.setdefault("state", {}).update(
             request_id=exchange.request_id.decode(), deadline=Deadline.after_ms(self._settings.deadline_ms)
         )
+        bind_contextvars(request_id=exchange.request_id.decode())
         try:
             await self._serve(scope, receive, exchange)
         finally:

@@ -180,6 +180,8 @@ def shown(value: object) -> str:
 
 
 def _slug(kind: type[RagstoneError]) -> str:
+    if kind is RagstoneError:
+        return "internal"
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__.removesuffix("Error")).lower()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final
 
 from fastapi import Path, Request
@@ -9,9 +10,11 @@ from fastapi import Path, Request
 from ragstone.contracts.records import Principal
 from ragstone.runtime.errors import BadInputError, TooLargeError
 from serving.deadline import Deadline
+from serving.errors import shown
 from serving.services import Services
 
 _ID_PATTERN: Final = r"^[0-9a-f]{32}$"
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
 ChunkId = Annotated[str, Path(pattern=_ID_PATTERN, description="32 hexadecimal characters")]
 DocumentId = Annotated[str, Path(pattern=_ID_PATTERN, description="32 hexadecimal characters")]
@@ -38,7 +41,8 @@ def deadline_of(request: Request) -> Deadline:
 def checked_question(request: Request, field: str, question: str) -> str:
     """Return the question without surrounding space.
 
-    Raises BadInputError when nothing is left, and TooLargeError when it is longer than the settings allow.
+    Raises BadInputError when nothing is left or it is no Unicode text, and TooLargeError when it is longer than the
+    settings allow.
     """
     most = services_of(request).settings.serving.max_question_chars
     where = f"{request.method} {request.url.path}, body.{field}"
@@ -52,5 +56,12 @@ def checked_question(request: Request, field: str, question: str) -> str:
         )
     stripped = question.strip()
     if not stripped:
-        raise BadInputError("the question is empty", where=where, got=repr(question[:40]), wanted="a question")
+        raise BadInputError("the question is empty", where=where, got=shown(question), wanted="a question")
+    if _SURROGATE.search(stripped):
+        raise BadInputError(
+            "the question is not Unicode text",
+            where=where,
+            got=f"half of a surrogate pair in {shown(stripped)}",
+            wanted="whole characters",
+        )
     return stripped
