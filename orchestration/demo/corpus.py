@@ -13,11 +13,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from orchestration.demo.questions import SOURCES
+
 # Topics above this size repeat whole other topics: `compound` holds `if`, `with`, `try` and more, word for word.
 _LARGEST_DOCUMENT = 30_000
 _SMALLEST_DOCUMENT = 200
-# Read by the five questions, so they come in whatever else the budget leaves out.
-_WANTED_READMES: Final = ("duckdb", "redis")
 _SUFFIX_BY_TYPE: Final = {"text/markdown": ".md", "text/x-rst": ".rst"}
 
 
@@ -30,11 +30,15 @@ class Exported:
 
 
 def export(folder: Path, max_characters: int) -> Exported:
-    """Write the corpus as files below `folder`, at most about `max_characters` of text, every topic before READMEs."""
+    """Write the corpus as files below `folder`, at most `max_characters` of text.
+
+    What the five questions are answered from comes first, then the topics, then READMEs, each by name.
+    """
     documents: dict[str, int] = {}
     characters: dict[str, int] = {}
     budget = max_characters
-    for kind, name, text in (*_topics(), *_readmes()):
+    found = [*_topics(), *_readmes()]
+    for kind, name, text in sorted(found, key=lambda document: f"{document[0]}/{document[1]}" not in SOURCES):
         if len(text) > budget:
             continue
         path = folder / kind / name
@@ -56,7 +60,7 @@ def _topics() -> Iterator[tuple[str, str, str]]:
 
 def _readmes() -> Iterator[tuple[str, str, str]]:
     found = {name: (suffix, text) for name, suffix, text in _descriptions()}
-    for name in sorted(found, key=lambda name: (name not in _WANTED_READMES, name)):
+    for name in sorted(found):
         suffix, text = found[name]
         if _SMALLEST_DOCUMENT <= len(text) <= _LARGEST_DOCUMENT:
             yield "readmes", f"{name}{suffix}", text
