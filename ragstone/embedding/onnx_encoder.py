@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ragstone.embedding.model_files import ONNX_NAME, TOKENIZER_NAME, verified_file
 from ragstone.embedding.spec import EmbeddingSpec
+from ragstone.runtime.telemetry import opt_out
+
+opt_out()
+import onnxruntime  # noqa: E402 - from its import on it reports home, unless it was told not to
 
 _ERRORS_ONLY = 3
 
@@ -29,7 +32,7 @@ class OnnxEncoder:
         # The file truncates and pads at 128.
         self._tokenizer.enable_truncation(spec.max_tokens)
         self._tokenizer.no_padding()
-        self._session = _session(verified_file(folder, ONNX_NAME))
+        self._session = open_session(verified_file(folder, ONNX_NAME))
         self._input = self._session.get_inputs()[0].name
 
     @property
@@ -46,7 +49,8 @@ class OnnxEncoder:
         return vectors
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """Return a graph ready to run on one core."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

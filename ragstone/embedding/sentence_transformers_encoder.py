@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from ragstone.embedding.model_files import check_weights, read_card
 from ragstone.embedding.spec import EmbeddingSpec
 from ragstone.runtime.errors import DependencyUnavailableError
+from ragstone.runtime.telemetry import opt_out
 
+opt_out()
 try:
     from sentence_transformers import SentenceTransformer
 except ImportError as missing:

@@ -18,6 +18,7 @@ from ragstone.runtime.errors import DependencyUnavailableError
 from ragstone.runtime.jars import jar_paths
 from ragstone.runtime.java import java_home
 from ragstone.runtime.settings import Settings
+from ragstone.runtime.telemetry import OPT_OUTS
 
 SPARK_LINE: Final = "3.5"
 # Rows of long text or of vectors per Arrow batch: Spark's 10,000 would hold some 50 MB each, on both sides.
@@ -56,6 +57,7 @@ def spark_environment(settings: Settings) -> dict[str, str]:
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         # One encoder process per core: their tokenizers must not start threads of their own.
         "TOKENIZERS_PARALLELISM": "false",
+        **OPT_OUTS,
     }
     if _is_local(settings):
         environment["SPARK_LOCAL_IP"] = "127.0.0.1"
