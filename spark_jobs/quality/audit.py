@@ -30,7 +30,7 @@ from ragstone.runtime.settings import Settings
 from spark_jobs.quality.deequ import FAILED_RULES, REJECTED, Verdict, judge_batch, judge_rows
 from spark_jobs.quality.measures import Measurement, measurement
 from spark_jobs.quality.rejections import rejections, resolve_passed
-from spark_jobs.quality.rulesets import Rulesets, load_rulesets
+from spark_jobs.quality.rulesets import Rulesets, columns_named, load_rulesets
 
 _DEEQU_JAR: Final = re.compile(r"deequ-([^/,]+)\.jar")
 
@@ -102,7 +102,9 @@ def _judge(
     parents: DataFrame | None,
 ) -> _Judgement:
     """Let Deequ judge the rows, move failing ones to quarantine, and close entries of rows that now pass."""
-    measured = way.measure(living, parents, settings).persist()
+    measured = way.measure(living, parents, settings)
+    _check_columns(rules, measured)
+    measured.persist()
     try:
         rows = measured.count()
         if rows == 0:
@@ -123,16 +125,29 @@ def _living(candidates: DataFrame) -> DataFrame:
     return candidates.filter("active") if "active" in candidates.columns else candidates
 
 
+def _check_columns(rules: Rulesets, measured: DataFrame) -> None:
+    """Raise ConfigError for a rule about a column there is not: Deequ would blame every row for it."""
+    of_rows, of_gate = columns_named(rules.rows), columns_named(rules.gate)
+    unknown = (of_rows | of_gate - {REJECTED}) - set(measured.columns)
+    if unknown:
+        raise ConfigError(
+            "a rule names a column that is not measured",
+            where=f"conf/quality/{rules.dataset}",
+            got=", ".join(sorted(unknown)),
+            wanted=", ".join(sorted(measured.columns)),
+        )
+
+
 def _check_applied(rules: Rulesets, verdicts: Sequence[Verdict], failing: Sequence[Row]) -> None:
-    """Raise ConfigError for a row rule that fails without a failing row: one that names a column there is not."""
+    """Raise ConfigError for a row rule that fails without a failing row: one about the batch as a whole."""
     applied = {rule for row in failing for rule in row[FAILED_RULES]}
     idle = {verdict.rule: verdict.reason for verdict in verdicts if not verdict.passed and verdict.rule not in applied}
     if idle:
         raise ConfigError(
-            "a row rule cannot be applied to rows",
+            "a rule about the batch stands among the rules about rows",
             where=f"conf/quality/{rules.dataset}.rows.dqdl",
             got=idle,
-            wanted="a rule about measured columns that Deequ judges row by row",
+            wanted=f"it in {rules.dataset}.gate.dqdl",
         )
 
 

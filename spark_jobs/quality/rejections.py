@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from pyspark.sql import DataFrame, Row
 
 from ragstone.contracts.records import Rejection
 from ragstone.lake import quarantine
 from spark_jobs.quality.deequ import FAILED_RULES, REJECTED
-
-_COLUMN_OF_RULE: Final = re.compile(r'^\w+ "(\w+)"')
+from spark_jobs.quality.rulesets import columns_named
 
 
 def rejections(step: str, table: str, failing: Sequence[Row]) -> list[Rejection]:
@@ -53,7 +50,5 @@ def resolve_passed(root: Path, step: str, table: str, judged: DataFrame, run_id:
 
 
 def _reason(table: str, row: Row) -> str:
-    found = [_COLUMN_OF_RULE.match(rule) for rule in row[FAILED_RULES]]
-    columns = sorted({match[1] for match in found if match})
-    values = ", ".join(f"{column} = {row[column]}" for column in columns)
+    values = ", ".join(f"{column} = {row[column]}" for column in sorted(columns_named("\n".join(row[FAILED_RULES]))))
     return f"a row of {table} broke {len(row[FAILED_RULES])} of its rules: {values}"

@@ -6,6 +6,7 @@ are apart because Deequ marks every failing row of a rule about the whole, even 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ from ragstone.runtime.errors import ConfigError
 from ragstone.runtime.settings import Settings
 
 EMBEDDINGS: Final = "silver.embeddings"
+
+# Only a rule's name begins with a capital: `IsUnique "chunk_id"`, but `matches "^[a-z]+$"`.
+_RULE_ON_COLUMN: Final = re.compile(r'\b[A-Z]\w*((?: "\w+")+)')
+_COMMENT: Final = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,3 +75,8 @@ def _filled(path: Path, limits: Mapping[str, object]) -> str:
             wanted=sorted(limits),
         )
     return template.safe_substitute(limits)
+
+
+def columns_named(rules: str) -> set[str]:
+    """Return the columns that DQDL rules are about."""
+    return {name for names in _RULE_ON_COLUMN.findall(_COMMENT.sub("", rules)) for name in re.findall(r"\w+", names)}

@@ -20,7 +20,7 @@ def embedding_key(text_hash: Column, encoder_hash: str) -> Column:
 
 
 def known_vectors(pending: DataFrame, rows: DataFrame) -> DataFrame:
-    """Return embedding_key and embedding of those pending keys that any row of the table, old or new, has a vector of."""
+    """Return embedding_key and embedding of the pending keys that any row of the table, old or new, has a vector of."""
     wanted = pending.filter("active").select("embedding_key")
     with_vector = rows.filter("active").select("embedding_key", "embedding")
     return with_vector.join(wanted, "embedding_key", "left_semi").dropDuplicates(["embedding_key"])
