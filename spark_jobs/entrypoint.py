@@ -1,7 +1,8 @@
 """How a job runs on its own: as `python -m spark_jobs.<job>`, or under plain spark-submit.
 
 `spark-submit --properties-file <home>/spark/spark-defaults.conf --py-files ragstone.zip spark_jobs/JOB.py --home H`,
-where `ragstone.zip` holds the packages `ragstone` and `spark_jobs` and PYSPARK_PYTHON names the environment's Python.
+where `ragstone.zip` holds the packages `ragstone` and `spark_jobs`, PYSPARK_PYTHON names the environment's Python and
+RAGSTONE_CONF the folder of settings, which a zip does not hold.
 """
 
 from __future__ import annotations

@@ -123,6 +123,10 @@ def rows_to_table(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Tabl
     unknown = {name for row in rows for name in row} - set(spec.column_names)
     if unknown:
         raise _refused(spec, f"unknown columns {sorted(unknown)}")
+    # Arrow takes a text for a list of its letters.
+    texts = [name for name in _list_columns(spec) if any(isinstance(row.get(name), str) for row in rows)]
+    if texts:
+        raise _refused(spec, f"text instead of a list in {texts}")
     try:
         data = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(spec))
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError) as wrong:
@@ -131,6 +135,10 @@ def rows_to_table(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Tabl
     if nulls:
         raise _refused(spec, f"null in {nulls}")
     return data
+
+
+def _list_columns(spec: TableSpec) -> list[str]:
+    return [field.name for field in arrow_schema(spec) if pa.types.is_list(field.type)]
 
 
 def _open_unchecked(root: Path, spec: TableSpec) -> DeltaTable | None:

@@ -1,0 +1,43 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ragstone.runtime.spark_properties import spark_environment
+from spark_jobs.session import open_session
+
+pytestmark = pytest.mark.spark
+
+STARTED_PLAINLY = """
+import sys
+from pathlib import Path
+from pyspark.sql import SparkSession
+from ragstone.runtime.errors import ConfigError
+from ragstone.runtime.settings import load_settings
+from spark_jobs.session import open_session
+SparkSession.builder.master("local[1]").getOrCreate()
+try:
+    open_session(load_settings(home=Path(sys.argv[1])))
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_a_process_has_one_session(spark, settings):
+    assert open_session(settings) is spark
+
+
+def test_the_session_has_the_properties_of_the_generated_file(spark):
+    assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
+    assert spark.conf.get("spark.sql.shuffle.partitions") == "2"
+    assert "delta" in spark.conf.get("spark.jars")
+
+
+def test_a_jvm_that_was_started_without_our_properties_is_refused(settings):
+    environment = {**os.environ, **spark_environment(settings)}
+    del environment["SPARK_CONF_DIR"]
+    command = [sys.executable, "-c", STARTED_PLAINLY, str(settings.home)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "Spark was started without Ragstone's properties" in done.stdout, done.stderr
+    assert "--properties-file" in done.stdout
