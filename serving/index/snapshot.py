@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ragstone.runtime.errors import IndexIncompatibleError, NotFoundError
 from ragstone.runtime.settings import Settings
@@ -23,12 +25,18 @@ _NEXT_STEP: Final = "ragstone index rollback, or ragstone index build"
 
 
 @dataclass(frozen=True, slots=True)
-class IndexHit:
-    """One vector found: whose it is, the text it stood for at build time, and its inner product with the question."""
+class IndexRow:
+    """One vector of an index: whose it is, and the text it stood for at build time."""
 
     chunk_id: str
     document_id: str
     text_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHit(IndexRow):
+    """One vector found; `score` is its inner product with the question's: higher is better."""
+
     score: float
 
 
@@ -52,6 +60,11 @@ class IndexSnapshot:
         found = self._rows.take(pa.array(ordinals, pa.int64()))
         ids = (column.to_pylist() for column in found.columns)
         return [IndexHit(*row) for row in zip(*ids, scores, strict=True)]
+
+    def rows_of(self, chunk_ids: Sequence[str]) -> list[IndexRow]:
+        """Return the rows of the chunks that the index has, ordered by chunk_id; others are left out."""
+        known = pc.is_in(self._rows["chunk_id"], pa.array(chunk_ids, pa.string()))
+        return [IndexRow(**row) for row in self._rows.filter(known).to_pylist()]
 
     def idf(self, word: str) -> float:
         """Return how much a word tells: ln(1 + (n - m + 0.5) / (m + 0.5)) when m of n chunks have it."""

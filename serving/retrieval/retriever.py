@@ -19,7 +19,7 @@ from ragstone.runtime.settings import Settings
 from ragstone.runtime.tracing import span
 from ragstone.text.normalise import normalise
 from serving.deadline import Deadline
-from serving.index.snapshot import IndexHit, IndexSnapshot
+from serving.index.snapshot import IndexHit, IndexRow, IndexSnapshot
 from serving.retrieval.abstain import decide
 from serving.retrieval.gate import judge, judge_repeat
 from serving.retrieval.results import GateDrop, Retrieval, RetrievedChunk
@@ -130,6 +130,23 @@ class Retriever:
         ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(ordered, 1))
         return Found(ranked, tuple(state.drops), state.search_s, state.gate_s)
 
+    def look_up(
+        self, chunk_ids: Sequence[str], principal: Principal
+    ) -> dict[str, tuple[ChunkFeatures, DocumentFeatures]]:
+        """Return the chunks of these ids that are in the index and pass the gate now, by id; others are left out.
+
+        Raises RetrievalUnavailableError when the online store does not answer.
+        """
+        hits = self._index().rows_of(chunk_ids)
+        chunks, documents = self._read(hits)
+        return {
+            hit.chunk_id: (chunk, document)
+            for hit, chunk in zip(hits, chunks, strict=True)
+            if (document := documents[hit.document_id]) is not None
+            and chunk is not None
+            and judge(hit.text_hash, chunk, document, principal) is None
+        }
+
     def _gate(self, hits: Sequence[IndexHit], principal: Principal, state: _Round, deadline: Deadline) -> None:
         for start in range(0, len(hits), _MOST_READ):
             if len(state.passed) == state.wanted:
@@ -151,7 +168,7 @@ class Retriever:
                 state.texts.add(hit.text_hash)
                 state.passed.append(RetrievedChunk(0, hit.score, chunk, document))
 
-    def _read(self, hits: Sequence[IndexHit]) -> tuple[list[ChunkFeatures | None], dict[str, DocumentFeatures | None]]:
+    def _read(self, hits: Sequence[IndexRow]) -> tuple[list[ChunkFeatures | None], dict[str, DocumentFeatures | None]]:
         document_ids = list(dict.fromkeys(hit.document_id for hit in hits))
         chunks, documents = self._reader.read([hit.chunk_id for hit in hits], document_ids)
         return chunks, dict(zip(document_ids, documents, strict=True))
