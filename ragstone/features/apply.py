@@ -56,7 +56,12 @@ def diff(settings: Settings) -> list[Difference]:
 
 def apply(settings: Settings) -> list[Difference]:
     """Make the registry hold exactly the declared objects, and return what changed. Nothing is written for nothing."""
-    store, objects = open_store(settings), declared_objects(settings)
+    return apply_to(open_store(settings), settings)
+
+
+def apply_to(store: FeatureStore, settings: Settings) -> list[Difference]:
+    """Do the same through a store that is open already; it knows the new objects then."""
+    objects = declared_objects(settings)
     differences = _differences(store, objects)
     if differences:
         removed = {(d.kind, d.name) for d in differences if d.change == "removed"}

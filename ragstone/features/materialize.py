@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 import redis
@@ -16,6 +15,7 @@ import redis
 from ragstone.contracts.identity import stable_hash
 from ragstone.contracts.records import StepResult
 from ragstone.features.marker import Marker, ViewState, forget_marker, read_marker
+from ragstone.features.repository import registry_file
 from ragstone.features.views import View, views
 from ragstone.lake.delta import table_id, table_version
 from ragstone.runtime.errors import DependencyUnavailableError
@@ -24,7 +24,6 @@ from ragstone.runtime.settings import Settings
 
 STEP: Final = "materialize"
 UNIT: Final = "rows"
-_SQLITE: Final = "sqlite:///"
 
 
 def run(settings: Settings, run_id: str) -> StepResult:  # noqa: ARG001  (every step has this signature)
@@ -35,7 +34,8 @@ def run(settings: Settings, run_id: str) -> StepResult:  # noqa: ARG001  (every 
     wanted = Marker(definition_hash(settings), datetime.now(UTC).isoformat(), view_states(settings))
     done = _marker(settings)
     same = (done.definition_hash, done.views) == (wanted.definition_hash, wanted.views)
-    if same and registry_exists(settings.registry_url):
+    registry = registry_file(settings)
+    if same and (registry is None or registry.is_file()):
         return _unchanged(settings, wanted)
     # Feast takes seconds to import, so it is imported only by a run that needs it.
     from ragstone.features.refresh import refresh
@@ -74,12 +74,6 @@ def view_states(settings: Settings) -> dict[str, ViewState]:
         )
         for view in views(settings)
     }
-
-
-def registry_exists(registry_url: str) -> bool:
-    """Return whether the registry is there, as far as a file tells; a registry on a server is taken to be."""
-    file = registry_url.removeprefix(_SQLITE)
-    return file == registry_url or Path(file).is_file()
 
 
 def _marker(settings: Settings) -> Marker:

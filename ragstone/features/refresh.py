@@ -15,7 +15,7 @@ from ragstone.contracts.records import StepResult
 from ragstone.contracts.state import timestamp_literal
 from ragstone.contracts.tables import DOCUMENT_ACCESS
 from ragstone.features.access import write_access_online
-from ragstone.features.apply import apply
+from ragstone.features.apply import apply_to
 from ragstone.features.audit import ViewAudit, audit, sweep
 from ragstone.features.marker import Marker, write_marker
 from ragstone.features.materialize import STEP, UNIT
@@ -37,8 +37,8 @@ def refresh(settings: Settings, done: Marker, wanted: Marker) -> StepResult:
 
     Killed at any point it leaves the old marker, so the next run takes the same windows and what came since.
     """
-    differences = apply(settings)
     store = open_store(settings)
+    differences = apply_to(store, settings)
     windows = [
         window(settings.lake_root, view, done.materialized_version(view.name, wanted.views[view.name]))
         for view in views(settings)

@@ -42,14 +42,19 @@ _DEMANDED: Final[tuple[tuple[str, str, Any], ...]] = (
     ("online_store", "skip_dedup", True),
     ("materialization", "pull_latest_features", True),
 )
+_SQLITE: Final = "sqlite:///"
 _VARIABLE: Final = re.compile(r"\$(?:\{([^}]*)\}|(\w+))")
 
 
 def feast_environment(settings: Settings) -> dict[str, str]:
     """Return the variables under which plain `feast`, run in the repository, works on these settings' home.
 
-    Starts the home's Redis when there is none. `FEAST_REDIS_CONNECTION` holds its password.
+    Starts the home's Redis when there is none, and makes the folder of the registry. `FEAST_REDIS_CONNECTION` holds the
+    password of Redis.
     """
+    registry = registry_file(settings)
+    if registry is not None:
+        registry.parent.mkdir(parents=True, exist_ok=True)
     return {
         "RAGSTONE_HOME": str(settings.home),
         "RAGSTONE_ENV": settings.env,
@@ -60,6 +65,12 @@ def feast_environment(settings: Settings) -> dict[str, str]:
         "RAGSTONE_FEAST_WRITE_BATCH_SIZE": str(settings.feast.write_batch_size),
         "FEAST_REDIS_CONNECTION": redis_address(settings).feast_connection_string,
     }
+
+
+def registry_file(settings: Settings) -> Path | None:
+    """Return the file of an SQLite registry, None for a registry on a server."""
+    file = settings.registry_url.removeprefix(_SQLITE)
+    return None if file == settings.registry_url else Path(file)
 
 
 def read_store_yaml(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:

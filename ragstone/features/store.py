@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
-from typing import Final
 
 from feast import FeatureStore, RepoConfig
-from sqlalchemy.engine import make_url
 
 from ragstone.features.repository import STORE_YAML, feast_environment, read_store_yaml
 from ragstone.runtime.settings import Settings
-
-_SQLITE: Final = "sqlite"
 
 
 def open_store(settings: Settings, store_yaml: str = STORE_YAML) -> FeatureStore:
@@ -21,15 +16,8 @@ def open_store(settings: Settings, store_yaml: str = STORE_YAML) -> FeatureStore
     Raises ConfigError for a yaml that would lose rows, DependencyUnavailableError without Redis.
     """
     raw = read_store_yaml(settings.feast.repo / store_yaml, feast_environment(settings))
-    _make_registry_folder(settings.registry_url)
     # Said at every read of the registry; that the source works here is what the tests are for.
     warnings.filterwarnings("ignore", message="The spark data source API", category=RuntimeWarning)
     config = RepoConfig(**raw)
     config.repo_path = settings.feast.repo
     return FeatureStore(config=config)
-
-
-def _make_registry_folder(registry_url: str) -> None:
-    url = make_url(registry_url)
-    if url.get_backend_name() == _SQLITE and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
