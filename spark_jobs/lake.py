@@ -12,6 +12,7 @@ from pyspark.sql import types as spark_types
 from ragstone.contracts import tables
 from ragstone.contracts.state import NOW, AsOf, newest_rows_sql, state_sql
 from ragstone.contracts.tables import TableSpec
+from ragstone.lake import delta
 from ragstone.lake.delta import ABSENT, open_table, table_path, table_version, transaction_version
 from ragstone.lake.schema import table_properties
 from ragstone.runtime.errors import ContractError
@@ -43,6 +44,10 @@ def struct_type(spec: TableSpec) -> spark_types.StructType:
 def ensure_table(spark: SparkSession, root: Path, spec: TableSpec) -> None:
     """Create a table when it does not exist, with its constraints, so that Delta refuses a breach whoever writes."""
     if table_version(root, spec) != ABSENT:
+        return
+    if not spec.constraints:
+        # Without a Spark action; only constraints have to be understood by Spark.
+        delta.ensure_table(root, spec)
         return
     builder = DeltaTable.createIfNotExists(spark).location(str(table_path(root, spec))).comment(spec.grain)
     builder = builder.addColumns(struct_type(spec))

@@ -10,6 +10,7 @@ from ragstone.lake import quarantine, read
 from ragstone.lake.delta import open_table, table_version
 from ragstone.lake.documents import bronze_app_id, bronze_state, pending_batches
 from ragstone.lake.landing import LandingZone
+from ragstone.runtime import metrics
 from ragstone.runtime.errors import ConfigError, ContractError, DeletionGuardError
 from ragstone.runtime.redis_server import stop_redis
 from ragstone.runtime.settings import load_settings
@@ -249,6 +250,29 @@ def test_the_guard_stops_a_run_before_anything_is_landed(spark, home, settings, 
     assert len(changes(settings)) == 3
     assert LandingZone(settings.landing_root).last_batch() == 1
     assert counts(run(settings, "run-3")) == (1, 2, 0, 2)
+
+
+def test_files_and_bytes_are_logged_and_counted(spark, settings, notes, caplog):
+    (notes / "a.md").write_text("four")
+    (notes / "b.md").write_text("")
+    before = ingested("new"), ingested("rejected")
+    with caplog.at_level("INFO"):
+        run(settings, "run-1")
+    told = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    (read_source,) = [facts for facts in told if facts["event"] == "source read"]
+    assert {name: read_source[name] for name in ("items", "new", "rejected", "bytes_fetched")} == {
+        "items": 2,
+        "new": 1,
+        "rejected": 1,
+        "bytes_fetched": 4,
+    }
+    assert [facts["item"] for facts in told if facts["event"] == "item set aside"] == ["b.md"]
+    assert (ingested("new"), ingested("rejected")) == (before[0] + 1, before[1] + 1)
+
+
+def ingested(outcome):
+    labels = {"source": "notes", "outcome": outcome}
+    return metrics.REGISTRY.get_sample_value("ragstone_ingest_documents_total", labels) or 0
 
 
 def test_a_source_that_is_gone_or_missing_is_an_error_and_not_an_empty_source(home, notes):

@@ -23,6 +23,24 @@ except ConfigError as error:
     print(error)
 """
 
+OPENED_TWICE = """
+import sys
+from pathlib import Path
+from ragstone.runtime.settings import load_settings
+from spark_jobs.session import close_session, open_session
+settings = load_settings(home=Path(sys.argv[1]))
+close_session()
+for _ in range(2):
+    print(open_session(settings).range(3).count())
+    close_session()
+"""
+
+
+def test_a_session_that_was_closed_can_be_opened_again(settings):
+    command = [sys.executable, "-c", OPENED_TWICE, str(settings.home)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "3\n3\n", done.stderr
+
 
 def test_a_process_has_one_session(spark, settings):
     assert open_session(settings) is spark
