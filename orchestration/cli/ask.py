@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 
 from orchestration.cli.invocation import invocation
@@ -151,7 +151,7 @@ def _retrieved(settings: Settings, question: str, groups: Sequence[str], k: int 
         return services.retriever.retrieve(question, asker(groups), k or settings.serving.top_k)
 
 
-def _hit_table(retrieval: Retrieval) -> Any:
+def _hit_table(retrieval: Retrieval) -> RenderableType:
     rows = [
         (hit.rank, f"{hit.score:.3f}", hit.document.source_uri, hit.chunk.heading_path, (hit.chunk.text or "")[:200])
         for hit in retrieval.hits

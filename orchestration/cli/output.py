@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.cli.invocation import Invocation
 from ragstone.runtime.errors import RagstoneError
@@ -34,16 +35,17 @@ def console() -> Console:
     return plain if plain.is_terminal else Console(width=140)
 
 
-def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Return a table; columns whose values are all numbers are aligned right."""
+def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:
+    """Return a table below its title; columns whose values are all numbers are aligned right."""
     cells = [tuple(row) for row in rows]
-    drawn = Table(title=title, title_justify="left", title_style="bold")
+    drawn = Table()
     for position, name in enumerate(columns):
         numeric = bool(cells) and all(isinstance(row[position], (int, float)) for row in cells)
         drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         drawn.add_row(*(_cell(value) for value in row))
-    return drawn
+    # A title of the table's own would be folded to the table's width.
+    return drawn if title is None else Group(Text(title, style="bold"), drawn)
 
 
 def show_error(invocation: Invocation, error: RagstoneError) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from orchestration.cli.invocation import Invocation, invocation
 from orchestration.cli.output import emit, table
@@ -59,7 +58,7 @@ def materialize(context: typer.Context) -> None:
     run_stretch(invocation(context), "materialize", "materialize")
 
 
-def outcome_table(outcomes: list[StepOutcome], title: str | None = None) -> Table:
+def outcome_table(outcomes: list[StepOutcome], title: str | None = None) -> RenderableType:
     """Return a table of outcomes: rows in, accepted, unchanged, rejected, written, and seconds of each step."""
     columns = ("step", "status", "unit", "rows in", "accepted", "unchanged", "rejected", "written", "seconds")
     return table(title, columns, (_row(outcome) for outcome in outcomes))

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestration.demo.act1_pipeline import run_pipeline, steps_panel
-from orchestration.demo.choice import Chosen, choose
+from orchestration.demo.choice import Chosen, choose, one_line
 from orchestration.demo.service import Service
 from orchestration.demo.stage import Act, Panel, Stage, check, shortened
+from orchestration.runner import StepOutcome
 from ragstone.contracts.tables import SILVER_CHUNKS
 from ragstone.lake.read import query, state
 from ragstone.runtime.settings import Settings
@@ -35,31 +36,50 @@ def play(stage: Stage, service: Service) -> tuple[Act, Changes]:
     began = time.perf_counter()
     edited, deleted = choose(stage)
     before = datetime.now(UTC)
-    asked = [_answered_from(service, deleted), _deleted(service, deleted)]
+    asked = _delete(service, deleted)
     known = _known_texts(stage.settings)
     addition = _edit(stage, edited)
     outcomes = run_pipeline(stage)
-    new_texts = _living_texts(stage.settings) - known
-    encoded = next(outcome.result for outcome in outcomes if outcome.result.step == "embed").details["encoded"]
-    check(encoded == len(new_texts), "not exactly the changed texts were embedded", got=encoded, wanted=len(new_texts))
-    check(len(new_texts) > 0, "the edit gave no new text", got=0, wanted="at least 1")
-    service.wait_for_index(_current_version(stage.settings))
-    answer = _answered_from_edit(service, edited, addition)
-    asked += [("after the next run", deleted.question, *_not_answered_from(service, deleted))]
-    asked += [("after the next run", addition.question, *_said(answer))]
-    living = len(_living_texts(stage.settings))
+    embedded = _check_embedded(stage.settings, known, outcomes)
+    service.wait_for_index(open_current(stage.settings).manifest.version)
+    again, answer = service.ask(deleted.question, _SESSION), service.ask(addition.question, _SESSION)
+    check_not_answered_from(again, deleted)
+    check_answered_from_edit(answer, edited, addition)
+    asked += [_row("after the next run", deleted.question, again), _row("", addition.question, answer)]
     panels = (
         Panel("Questions around the delete and the edit", ("when", "question", "answer", "cited"), asked),
         steps_panel(outcomes),
-        Panel("Embedded", ("distinct texts living", "of them new", "encoded"), [(living, len(new_texts), encoded)]),
+        Panel("Texts", ("living", "of them new", "encoded"), [embedded]),
     )
     said = (
-        f"{deleted.document.source_uri} was answered from, was deleted over HTTP, and was not answered from at "
-        "the very next question, nor after the next run, though its file is still there",
-        f"{edited.document.source_uri} was edited: {encoded} of {living} texts were embedded, the changed ones",
+        f"{deleted.document.source_uri} was answered from, was deleted over HTTP, and was not answered from at the "
+        "very next question, nor after the next run, though its file is still there",
+        f"{edited.document.source_uri} was edited: {embedded[2]} of {embedded[0]} texts were encoded, the changed ones",
     )
     changes = Changes(edited, deleted, before, datetime.now(UTC), answer)
     return Act(4, "One document edited, one deleted", panels, said, time.perf_counter() - began), changes
+
+
+def _delete(service: Service, chosen: Chosen) -> list[tuple[str, ...]]:
+    before = service.ask(chosen.question, _SESSION)
+    check_answered_from(before, chosen)
+    service.delete_document(chosen.document.document_id)
+    after = service.ask(chosen.question, _SESSION)
+    check_not_answered_from(after, chosen)
+    return [
+        _row("just before the delete", chosen.question, before),
+        _row("the very next question", chosen.question, after),
+    ]
+
+
+def _check_embedded(settings: Settings, known: set[str], outcomes: list[StepOutcome]) -> tuple[int, int, int]:
+    """Return how many texts live, are new, were encoded. Raises DemoError unless exactly the new ones were encoded."""
+    living = _living_texts(settings)
+    new = len(living - known)
+    encoded = next(outcome.result for outcome in outcomes if outcome.result.step == "embed").details["encoded"]
+    check(encoded == new, "not exactly the changed texts were encoded", got=encoded, wanted=new)
+    check(new > 0, "the edit gave no new text", got=new, wanted="at least 1")
+    return len(living), new, new
 
 
 @dataclass(frozen=True)
@@ -85,8 +105,8 @@ def _edit(stage: Stage, chosen: Chosen) -> Addition:
     return addition
 
 
-def _answered_from(service: Service, chosen: Chosen) -> tuple[str, ...]:
-    answer = service.ask(chosen.question, _SESSION)
+def check_answered_from(answer: dict[str, Any], chosen: Chosen) -> None:
+    """Raise DemoError unless the answer quotes the chosen sentence from the chosen document."""
     quotes = [item["quote"] for item in answer["citations"] if item["document_id"] == chosen.document.document_id]
     check(
         any(chosen.sentence in quote or quote in chosen.sentence for quote in quotes),
@@ -95,43 +115,34 @@ def _answered_from(service: Service, chosen: Chosen) -> tuple[str, ...]:
         got=f"{shortened(answer['answer'])} (cited: {_cited(answer)})",
         wanted=f"{chosen.document.source_uri}: {chosen.sentence}",
     )
-    return ("just before the delete", chosen.question, *_said(answer))
 
 
-def _deleted(service: Service, chosen: Chosen) -> tuple[str, ...]:
-    service.delete_document(chosen.document.document_id)
-    return ("the very next question", chosen.question, *_not_answered_from(service, chosen))
-
-
-def _not_answered_from(service: Service, chosen: Chosen) -> tuple[str, str]:
-    answer = service.ask(chosen.question, _SESSION)
+def check_not_answered_from(answer: dict[str, Any], chosen: Chosen) -> None:
+    """Raise DemoError when the answer cites the chosen document or says the sentence that it alone contained."""
     documents = {citation["document_id"] for citation in answer["citations"]}
-    said = " ".join(answer["answer"].split())
     check(
-        chosen.document.document_id not in documents and " ".join(chosen.sentence.split()) not in said,
+        chosen.document.document_id not in documents and one_line(chosen.sentence) not in one_line(answer["answer"]),
         "a deleted document was answered from",
         where=chosen.question,
         got=answer["answer"],
         wanted=f"nothing from {chosen.document.source_uri}",
     )
-    return _said(answer)
 
 
-def _answered_from_edit(service: Service, chosen: Chosen, addition: Addition) -> dict[str, Any]:
-    answer = service.ask(addition.question, _SESSION)
+def check_answered_from_edit(answer: dict[str, Any], chosen: Chosen, addition: Addition) -> None:
+    """Raise DemoError unless the answer says, from the chosen document, the sentence that was put into it."""
     documents = {citation["document_id"] for citation in answer["citations"]}
     check(
-        chosen.document.document_id in documents and addition.sentence in " ".join(answer["answer"].split()),
+        chosen.document.document_id in documents and addition.sentence in one_line(answer["answer"]),
         "the edited text is not answered from",
         where=addition.question,
         got=f"{shortened(answer['answer'])} (cited: {_cited(answer)})",
         wanted=addition.sentence,
     )
-    return answer
 
 
-def _said(answer: dict[str, Any]) -> tuple[str, str]:
-    return shortened(answer["answer"], 140), _cited(answer)
+def _row(when: str, question: str, answer: dict[str, Any]) -> tuple[str, ...]:
+    return (when, question, shortened(answer["answer"], 140), _cited(answer))
 
 
 def _cited(answer: dict[str, Any]) -> str:
@@ -146,7 +157,3 @@ def _known_texts(settings: Settings) -> set[str]:
 
 def _living_texts(settings: Settings) -> set[str]:
     return set(state(settings.lake_root, SILVER_CHUNKS, columns=("text_hash",))["text_hash"].to_pylist())
-
-
-def _current_version(settings: Settings) -> str:
-    return open_current(settings).manifest.version

@@ -42,7 +42,7 @@ class Chosen:
     @property
     def question(self) -> str:
         """Return a question that the sentence answers, made from the sentence itself."""
-        return f'Where is it said that "{_one_line(self.sentence)}"?'
+        return f'Where is it said that "{one_line(self.sentence)}"?'
 
 
 def choose(stage: Stage) -> tuple[Chosen, Chosen]:
@@ -62,7 +62,7 @@ def _documents(stage: Stage) -> list[Document]:
 
 
 def _candidates(documents: Sequence[Document]) -> list[Chosen]:
-    texts = [_one_line(document.text) for document in documents]
+    texts = [one_line(document.text) for document in documents]
     spread = Counter(word for text in texts for word in set(words(text)))
     found = []
     for document in documents:
@@ -74,13 +74,14 @@ def _candidates(documents: Sequence[Document]) -> list[Chosen]:
     return found
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text with every run of space as one space."""
     return " ".join(text.split())
 
 
 def _holders(sentence: str, texts: Sequence[str]) -> int:
     # Lines are broken elsewhere in every document, so breaks are no difference.
-    return sum(_one_line(sentence) in text for text in texts)
+    return sum(one_line(sentence) in text for text in texts)
 
 
 def _prose(text: str) -> list[str]:

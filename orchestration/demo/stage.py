@@ -50,7 +50,7 @@ class Act:
 def check(holds: bool, what: str, *, got: object, wanted: object, where: str | None = None) -> None:
     """Raise DemoError unless `holds`; `what` says what is wrong when it does not."""
     if not holds:
-        raise DemoError(what, where=where, got=got, wanted=wanted, next_step="ragstone --home .ragstone-demo doctor")
+        raise DemoError(what, where=where, got=got, wanted=wanted)
 
 
 def shortened(text: str, width: int = 90) -> str:
