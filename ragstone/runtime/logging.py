@@ -18,6 +18,7 @@ from ragstone.runtime.settings import LogSettings
 
 # These tell at `info` what we log ourselves, or write a line per request, per file, per download.
 _TALKATIVE: Final = (
+    "faiss",
     "feast",
     "httpx",
     "httpx2",

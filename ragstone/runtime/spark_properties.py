@@ -72,6 +72,8 @@ def spark_properties(settings: Settings) -> dict[str, str]:
         "spark.driver.extraJavaOptions": _java_options(settings),
         "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
         "spark.jars": _jar_list(jar_paths(settings)),
+        # Nothing is resolved by it, but its folders are made, and a container's user may have no home.
+        "spark.jars.ivy": str(settings.home / "spark" / "ivy"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.catalogImplementation": "in-memory",

@@ -63,6 +63,14 @@ def test_a_cluster_gets_no_laptop_options(home: Path):
     assert "SPARK_LOCAL_IP" not in environment
 
 
+def test_what_spark_leaves_lies_below_the_home(settings: Settings):
+    # A container's user may have no folder of its own, and Spark makes these before it looks whether they are needed.
+    properties = spark_properties(settings)
+
+    assert properties["spark.jars.ivy"].startswith(f"{settings.home}/spark/")
+    assert properties["spark.sql.warehouse.dir"].startswith((settings.home / "spark").as_uri())
+
+
 @pytest.mark.spark
 def test_plain_spark_submit_takes_them_over_and_says_nothing_on_a_healthy_run(tmp_path: Path):
     # Blanks in the path are what breaks option lists and properties files.
