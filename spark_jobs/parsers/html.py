@@ -16,7 +16,7 @@ from ragstone.runtime.errors import BadInputError
 from spark_jobs.parsers.document import Block, Page
 
 _MAX_DEPTH: Final = 500
-_MAX_ELEMENTS: Final = 2_000_000
+_MAX_ELEMENTS: Final = 500_000
 _FEED_BYTES: Final = 65_536
 
 _UNSEEN: Final = frozenset(

@@ -17,7 +17,7 @@ _RULE: Final = re.compile(r" {0,3}([-*_])(?: *\1){2,} *$")
 _HTML_HEADING: Final = re.compile(r"\s*<h([1-6])\b[^<>]*>(.*)</h\1>\s*$", re.IGNORECASE)
 _LINK_TARGET: Final = re.compile(r" {0,3}\[[^\]\[^][^\]\[]*\]: *\S")
 _TABLE_RULE: Final = re.compile(r"\s*\|?[ :]*-[-: ]*(?:\|[-: ]*)+$")
-_QUOTE: Final = re.compile(r" {0,3}(?:> ?)+")
+_QUOTE: Final = re.compile(r"\A {0,3}(?:> ?)+")
 _FRONT_MATTER: Final = re.compile(r"---\n((?:(?:[\w-]+:|[ #-])[^\n]*\n|\n)*?)(?:---|\.\.\.)(?:\n|$)")
 _FRONT_TITLE: Final = re.compile(r"^title: *(.+)$", re.MULTILINE | re.IGNORECASE)
 _CODE_INDENT: Final = 4
@@ -51,7 +51,7 @@ class _Reader:
             if self._fence is not None:
                 self._code_line(line)
             else:
-                self._line(self._without_comment(line, closes=number <= last_close))
+                self._line(self._without_comment(line, closes=number < last_close))
         self._end_block()
         return self._blocks
 
@@ -102,16 +102,19 @@ class _Reader:
         return not is_list_item(self._lines[-1]) and not self._lines[-1].lstrip().startswith("|")
 
     def _without_comment(self, line: str, *, closes: bool) -> str:
+        """Return what of a line is outside of comments; `closes` says that one left open is closed later."""
+        last_close = len(line) if closes else line.rfind("-->")
         visible: list[str] = []
-        while line:
+        at = 0
+        while at < len(line):
             if self._in_comment:
-                _, closed, line = line.partition("-->")
-                self._in_comment = not closed
+                end = line.find("-->", at)
+                self._in_comment, at = end < 0, len(line) if end < 0 else end + 3
             else:
-                before, opened, rest = line.partition("<!--")
-                visible.append(before)
-                self._in_comment = bool(opened) and (closes or "-->" in rest)
-                line = rest
+                start = line.find("<!--", at)
+                visible.append(line[at : len(line) if start < 0 else start])
+                self._in_comment = 0 <= start < last_close
+                at = len(line) if start < 0 else start + 4
         return "".join(visible)
 
     def _end_block(self) -> None:

@@ -119,10 +119,13 @@ def _declared(content: bytes) -> str | None:
 
 
 def _likely(content: bytes, sample: bytes) -> str | None:
-    best = from_bytes(sample).best()
+    matches = from_bytes(sample)
+    best = matches.best()
     if best is None:
         return None
-    candidates = [best.encoding, *best.could_be_from_charset]
+    # Short texts fit several codecs equally well; then the commonest one of the West is the likeliest.
+    as_good = [match for match in matches if (match.chaos, match.coherence) == (best.chaos, best.coherence)]
+    candidates = [encoding for match in as_good for encoding in (match.encoding, *match.could_be_from_charset)]
     preferred = ["cp1252", *candidates] if "cp1252" in candidates else candidates
     return next((encoding for encoding in preferred if _decodes(content, encoding)), None)
 
