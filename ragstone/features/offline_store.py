@@ -144,7 +144,7 @@ class LakeOfflineStore(OfflineStore):
         """
         root, joins = requested_joins(feature_views, feature_refs, full_feature_names)
         outputs = [name for join in joins for name in join.outputs.values()]
-        keys = list(dict.fromkeys(key for join in joins for key in join.label_keys))
+        keys = list(dict.fromkeys(join.label_key for join in joins))
         if entity_df is None:
             start, end = compute_non_entity_date_range(feature_views, start_date, end_date)
             labels = _keys_between(root, joins, keys, _utc(start), _utc(end))
@@ -222,7 +222,7 @@ def _view_join(
     prefix = f"{name}__" if full_feature_names else ""
     return ViewJoin(
         spec=spec,
-        label_keys=tuple(renamed_keys.get(key, key) for key in spec.keys),
+        label_key=renamed_keys.get(spec.keys[0], spec.keys[0]),
         outputs={columns.get(feature, feature): f"{prefix}{feature}" for feature in features},
         ttl=view.ttl or None,
         version=version,
@@ -242,8 +242,8 @@ def _keys_between(
     within = AsOf(known_by=end).condition() + f" AND event_timestamp >= {timestamp_literal(start)}"
     parts = []
     for join in joins:
-        own = dict(zip(join.label_keys, join.spec.keys, strict=True))
-        selected = ", ".join(f"{own[key]} AS {key}" if key in own else f"NULL::VARCHAR AS {key}" for key in keys)
+        own, mine = join.spec.keys[0], join.label_key
+        selected = ", ".join(f"{own} AS {key}" if key == mine else f"NULL::VARCHAR AS {key}" for key in keys)
         parts.append(f"SELECT {selected} FROM {files_sql(root, join.spec)} WHERE {within}")
     found = read.query(root, " UNION ".join(parts) + f" ORDER BY {', '.join(keys)}")
     time = pa.repeat(pa.scalar(end, ARROW_TYPES["timestamp"]), found.num_rows)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from ragstone.contracts.state import NOW, AsOf
@@ -33,12 +34,12 @@ _VERSION_ORDER: Final = (
 class ViewJoin:
     """What one view adds to the labels.
 
-    `label_keys` are the label columns that hold the spec's keys, `outputs` the result's column names by table column.
-    With `ttl`, a row older than that at the label's time does not count. `version` pins the table's Delta version.
+    `label_key` is the label column that holds the spec's key, `outputs` the result's column names by table column. With
+    `ttl`, a row older than that at the label's time does not count. `version` pins the table's Delta version.
     """
 
     spec: TableSpec
-    label_keys: tuple[str, ...]
+    label_key: str
     outputs: Mapping[str, str]
     ttl: timedelta | None = None
     version: int | None = None
@@ -57,34 +58,48 @@ def join_features(
     `as_of` bounds what any label may see; `created_before_label` also leaves out rows written after the label's time.
     Labels must have no column of the name of an output, and no null in `time_column`.
     """
-    numbered = labels.append_column(_ROW, pa.array(range(labels.num_rows), pa.int64()))
+    numbered, keys = _numbered(labels, sorted({join.label_key for join in joins}))
     picks = [_picked(root, join, time_column, as_of, created_before_label) for join in joins]
     outputs = [f"pick_{i}.{_quoted(name)}" for i, join in enumerate(joins) for name in join.outputs.values()]
     kept = [f"labels.{_quoted(name)}" for name in labels.column_names]
     joined = "\n".join(f"LEFT JOIN ({pick}) pick_{i} USING ({_ROW})" for i, pick in enumerate(picks))
     sql = f"SELECT {', '.join([*kept, *outputs])} FROM labels {joined} ORDER BY labels.{_ROW}"
-    return read.query(root, sql, labels=numbered).cast(_result_schema(labels, joins))
+    return read.query(root, sql, labels=numbered, **keys).cast(_result_schema(labels, joins))
+
+
+def _numbered(labels: pa.Table, keys: Sequence[str]) -> tuple[pa.Table, dict[str, pa.Table]]:
+    """Return the labels with a row number and a code per key column, and a table of values and codes per key column.
+
+    A join on small numbers takes two thirds of the time of one on the keys themselves.
+    """
+    numbered = labels.append_column(_ROW, pa.array(np.arange(labels.num_rows)))
+    tables = {}
+    for key in keys:
+        encoded = labels[key].cast(pa.string()).combine_chunks().dictionary_encode()
+        numbered = numbered.append_column(_code(key), encoded.indices)
+        codes = pa.array(np.arange(len(encoded.dictionary), dtype=np.int32))
+        tables[_known(key)] = pa.table({"label_value": encoded.dictionary, "label_code": codes})
+    return numbered, tables
 
 
 def _picked(root: Path, join: ViewJoin, time_column: str, as_of: AsOf, created_before_label: bool) -> str:
     """Return SQL for at most one row per label: its row number and the view's outputs."""
     rows = _candidates(root, join, as_of)
-    picked = (
-        _newest_written_before(join, rows, time_column) if created_before_label else _newest(join, rows, time_column)
-    )
+    if created_before_label:
+        picked = _newest_written_before(join, rows, time_column)
+    else:
+        picked = _newest(join, rows, time_column)
     expired = "" if join.ttl is None else f" WHERE event_timestamp >= label_time - {_interval(join.ttl)}"
     outputs = ", ".join(f"{column} AS {_quoted(name)}" for column, name in join.outputs.items())
     return f"SELECT {', '.join(filter(None, [_ROW, outputs]))} FROM ({picked}){expired}"
 
 
 def _candidates(root: Path, join: ViewJoin, as_of: AsOf) -> str:
-    columns = ", ".join(dict.fromkeys([*join.spec.keys, *join.outputs, "event_timestamp", "created_timestamp"]))
-    known = [
-        f"{key} IN (SELECT {_quoted(label)} FROM labels)"
-        for key, label in zip(join.spec.keys, join.label_keys, strict=True)
-    ]
-    return f"""SELECT {columns}, {_VERSION_ORDER} AS version_order
-        FROM {files_sql(root, join.spec, join.version)} WHERE {as_of.condition()} AND {" AND ".join(known)}"""
+    columns = ", ".join(dict.fromkeys([*join.outputs, "event_timestamp", "created_timestamp"]))
+    known = _quoted(_known(join.label_key))
+    return f"""SELECT label_code, {columns}, {_VERSION_ORDER} AS version_order
+        FROM {files_sql(root, join.spec, join.version)} JOIN {known} ON label_value = {join.spec.keys[0]}
+        WHERE {as_of.condition()}"""
 
 
 def _newest(join: ViewJoin, rows: str, time_column: str) -> str:
@@ -105,8 +120,15 @@ def _newest_written_before(join: ViewJoin, rows: str, time_column: str) -> str:
 
 
 def _on_keys(join: ViewJoin) -> str:
-    pairs = zip(join.label_keys, join.spec.keys, strict=True)
-    return " AND ".join(f"l.{_quoted(label)} = r.{key}" for label, key in pairs)
+    return f"l.{_quoted(_code(join.label_key))} = r.label_code"
+
+
+def _code(key: str) -> str:
+    return f"__code of {key}"
+
+
+def _known(key: str) -> str:
+    return f"known {key}"
 
 
 def _result_schema(labels: pa.Table, joins: Sequence[ViewJoin]) -> pa.Schema:

@@ -77,7 +77,7 @@ class SparkLakeOfflineStore(SparkOfflineStore):
         """
         if isinstance(entity_df, pd.DataFrame):
             _, joins = requested_joins(feature_views, feature_refs, full_feature_names)
-            keys = [key for join in joins for key in join.label_keys]
+            keys = [join.label_key for join in joins]
             outputs = [name for join in joins for name in join.outputs.values()]
             labels = checked_labels(pa.Table.from_pandas(entity_df, preserve_index=False), keys, outputs)
             entity_df = labels.to_pandas()

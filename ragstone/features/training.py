@@ -80,7 +80,7 @@ def training_set(
     versions = _Versions(settings.lake_root)
     root, joins = requested_joins(_views(store, found), _references(found), full_feature_names=False, version=versions)
     timed = [_with_time(join, name) for join, name in zip(joins, _view_names(found), strict=True)]
-    keys = list(dict.fromkeys(key for join in joins for key in join.label_keys))
+    keys = list(dict.fromkeys(join.label_key for join in joins))
     given = labels if isinstance(labels, pa.Table) else pq.read_table(labels)
     outputs = [name for join in timed for name in join.outputs.values()]
     checked = checked_labels(_with_documents(root, given, keys), keys, outputs)

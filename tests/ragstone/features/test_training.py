@@ -134,3 +134,17 @@ def test_labels_without_zone_are_refused(lake: Settings) -> None:
 
     with pytest.raises(UsageError, match="zone"):
         training_set(lake, naive)
+
+
+def test_no_labels_give_no_rows_with_every_column(lake: Settings) -> None:
+    found = training_set(lake, labels((KEPT, at(5), 1)).slice(0, 0))
+
+    assert found.table.num_rows == 0
+    assert "embedding" in found.table.column_names
+    assert found.manifest["labels"] == {"rows": 0, "first": None, "last": None}
+
+
+def test_a_label_without_a_key_has_no_features(lake: Settings) -> None:
+    nameless = labels((KEPT, at(5), 1)).set_column(0, "chunk_id", pa.array([None], pa.string()))
+
+    assert training_set(lake, nameless).table["text"].to_pylist() == [None]
