@@ -17,7 +17,7 @@ from orchestration.demo.stage import DemoError
 from ragstone.runtime.errors import DependencyUnavailableError
 from ragstone.runtime.settings import Settings
 
-_START_S: Final = 60.0
+_START_S: Final = 180.0
 _STOP_S: Final = 15.0
 _FOLLOW_S: Final = 30.0
 _CALL_S: Final = 30.0

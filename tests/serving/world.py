@@ -8,7 +8,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,16 @@ def world_settings(home: Path, **sections: Any) -> Settings:
 def fill(settings: Settings) -> None:
     """Put the documents where the pipeline would: landing zone, lake, online store, index."""
     for document in DOCUMENTS:
-        _land(settings, document)
-        _write_silver(settings, document)
+        put(settings, document)
     _write_ops(settings.lake_root)
     materialize.run(settings, "run-1")
     build.run(settings, "run-1")
+
+
+def put(settings: Settings, document: Document) -> None:
+    """Put one document into the landing zone and the lake, but neither online nor into an index."""
+    _land(settings, document)
+    _write_silver(settings, document)
 
 
 @contextmanager
@@ -104,7 +109,7 @@ def served(settings: Settings) -> Iterator[httpx2.Client]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(create_app(settings), lifespan="on", log_config=None))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread = threading.Thread(target=_run, args=(server, listener))
         thread.start()
         try:
             while not server.started and thread.is_alive():
@@ -116,6 +121,12 @@ def served(settings: Settings) -> Iterator[httpx2.Client]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _run(server: uvicorn.Server, listener: socket.socket) -> None:
+    # A server whose app refuses to start ends its process; here that is its thread.
+    with suppress(SystemExit):
+        server.run([listener])
 
 
 def as_(key: str) -> dict[str, str]:
