@@ -38,6 +38,7 @@ OFFLINE_TEXT: Final = (
     "The language model cannot be reached, and no passage answers this in its own words. Ask again later."
 )
 _WHERE: Final = "POST /chat"
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,13 @@ class Answer:
 class _Found:
     """What the first half of the work gives: the conversation so far, the retrieval, and the extractive answer."""
 
+    asked_at: datetime
     session_id: str
     earlier: tuple[Turn, ...]
     retrieval: Retrieval
     extracted: Draft | None
     idf: Idf
     online_watermark: Mapping[str, object]
-    timings_ms: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Stopwatch:
     """Names the time since the last lap, in milliseconds, and observes it as a stage."""
 
     def __init__(self) -> None:
-        self._last = time.perf_counter()
+        self._began = self._last = time.perf_counter()
         self.laps_ms: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
@@ -105,6 +106,10 @@ class Stopwatch:
         STAGE_DURATION_SECONDS.labels(stage).observe(now - self._last)
         self.laps_ms[stage] = round((now - self._last) * 1_000, 3)
         self._last = now
+
+    def total_ms(self) -> float:
+        """Return the time since the watch was started."""
+        return round((time.perf_counter() - self._began) * 1_000, 3)
 
 
 @dataclass(frozen=True)
@@ -126,31 +131,22 @@ class Answerer:
 
         Raises RetrievalUnavailableError when the index or the online store cannot be asked, and DeadlineExceededError.
         """
-        began, asked_at = time.perf_counter(), datetime.now(UTC)
-        found = await self.pool.run(self._find, question)
         watch = Stopwatch()
-        outcome = await self._outcome(question, found)
-        watch.lap("generate")
-        answer = Answer(
-            answer=outcome.draft.text,
-            session_id=found.session_id,
-            answer_id=uuid.uuid4().hex,
-            turn=found.earlier[-1].number + 1 if found.earlier else 1,
-            citations=outcome.draft.citations,
-            abstained=outcome.abstained,
-            degraded=outcome.degraded_reason is not None,
-            degraded_reason=outcome.degraded_reason,
-            index_version=found.retrieval.index_version,
-            timings_ms=found.timings_ms,
-        )
-        await self.pool.run(self._record, question, found, outcome, answer, asked_at)
-        watch.lap("record")
-        total = {"total": round((time.perf_counter() - began) * 1_000, 3)}
-        _tell(answer, found.retrieval)
-        return replace(answer, timings_ms={**found.timings_ms, **watch.laps_ms, **total})
+        found, answer = await self.pool.run(self._begin, question, watch)
+        if answer is None:
+            outcome = await self._generated(question, found)
+            watch.lap("generate")
+            answer = await self.pool.run(self._finish, question, found, outcome, watch)
+        return answer
 
-    def _find(self, question: Question) -> _Found:
-        watch = Stopwatch()
+    def _begin(self, question: Question, watch: Stopwatch) -> tuple[_Found, Answer | None]:
+        """Return what is found and, where no model is needed, the answer: threads are changed once, not twice."""
+        found = self._find(question, watch)
+        settled = self._settled(found)
+        return found, None if settled is None else self._finish(question, found, settled, watch)
+
+    def _find(self, question: Question, watch: Stopwatch) -> _Found:
+        asked_at = datetime.now(UTC)
         session_id = question.session_id or uuid.uuid4().hex
         with told_as_unavailable("the conversation cannot be read"):
             earlier = self.sessions.turns(question.principal, session_id) if question.session_id else ()
@@ -167,14 +163,18 @@ class Answerer:
         idf = self.index.current().idf
         extracted = extract(question.text, retrieval.hits, idf) if answerable else None
         watch.lap("extract")
-        timings_ms = {**retrieval.timings_ms, **watch.laps_ms}
-        return _Found(session_id, earlier, retrieval, extracted, idf, online_watermark, timings_ms)
+        return _Found(asked_at, session_id, earlier, retrieval, extracted, idf, online_watermark)
 
-    async def _outcome(self, question: Question, found: _Found) -> _Outcome:
+    def _settled(self, found: _Found) -> _Outcome | None:
+        """Return the outcome that needs no model, or None where the model has to be asked."""
         if not (found.retrieval.abstain.answerable and found.retrieval.hits):
             return _abstention(EXTRACTIVE_HASH)
         if self.generator is None:
             return _extractive(found.extracted) or _abstention(EXTRACTIVE_HASH)
+        return None
+
+    async def _generated(self, question: Question, found: _Found) -> _Outcome:
+        assert self.generator is not None
         try:
             draft = await self.generator.generate(
                 question.text,
@@ -184,7 +184,7 @@ class Answerer:
                 self._generation_s(question.deadline),
             )
         except GenerationError as failure:
-            get_logger(__name__).warning("answered_without_model", what=failure.what, **failure.facts())
+            _log.warning("answered_without_model", what=failure.what, **failure.facts())
             FALLBACK.labels(failure.reason).inc()
             offline = _Outcome(Draft(OFFLINE_TEXT, ()), abstained=True, prompt_hash=EXTRACTIVE_HASH)
             return replace(_extractive(found.extracted) or offline, degraded_reason=failure.what)
@@ -196,7 +196,26 @@ class Answerer:
         """Return how long the model may take: what is left, less the time to record the answer in."""
         return (deadline.remaining_ms(_WHERE) - self.settings.redis.deadline_ms) / 1_000
 
-    def _record(self, question: Question, found: _Found, outcome: _Outcome, answer: Answer, asked_at: datetime) -> None:
+    def _finish(self, question: Question, found: _Found, outcome: _Outcome, watch: Stopwatch) -> Answer:
+        """Record an outcome, and return it as the answer."""
+        answer = Answer(
+            answer=outcome.draft.text,
+            session_id=found.session_id,
+            answer_id=uuid.uuid4().hex,
+            turn=found.earlier[-1].number + 1 if found.earlier else 1,
+            citations=outcome.draft.citations,
+            abstained=outcome.abstained,
+            degraded=outcome.degraded_reason is not None,
+            degraded_reason=outcome.degraded_reason,
+            index_version=found.retrieval.index_version,
+            timings_ms={},
+        )
+        self._record(question, found, outcome, answer)
+        watch.lap("record")
+        _tell(answer, found.retrieval)
+        return replace(answer, timings_ms={**found.retrieval.timings_ms, **watch.laps_ms, "total": watch.total_ms()})
+
+    def _record(self, question: Question, found: _Found, outcome: _Outcome, answer: Answer) -> None:
         event = RetrievalEvent(
             answer_id=answer.answer_id,
             session_id=answer.session_id,
@@ -212,10 +231,10 @@ class Answerer:
             prompt_hash=outcome.prompt_hash,
             settings_hash=self.settings.answer_hash(),
             encoder_hash=found.retrieval.encoder_hash,
-            event_timestamp=asked_at,
+            event_timestamp=found.asked_at,
             created_timestamp=datetime.now(UTC),
         )
-        turn = Turn(answer.turn, question.text, answer.answer, answer.answer_id, asked_at)
+        turn = Turn(answer.turn, question.text, answer.answer, answer.answer_id, found.asked_at)
         with told_as_unavailable("the answer cannot be recorded"), self.client.pipeline(transaction=True) as commands:
             self.log.append(commands, event)
             self.sessions.append(commands, question.principal, answer.session_id, turn)
@@ -243,7 +262,7 @@ def _decisions(retrieval: Retrieval) -> list[dict[str, object]]:
 def _tell(answer: Answer, retrieval: Retrieval) -> None:
     outcome = "degraded" if answer.degraded else "abstained" if answer.abstained else "answered"
     ANSWERS.labels(outcome).inc()
-    get_logger(__name__).info(
+    _log.info(
         "question_answered",
         answer_id=answer.answer_id,
         outcome=outcome,
