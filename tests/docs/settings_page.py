@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from ragstone.runtime.settings import ApiKey, FilesSource, Settings
 
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _HEAD = """# Settings
 
 Precedence: arguments > environment > `<home>/conf.yaml` > `conf/<env>.yaml` > `conf/base.yaml`. A variable is named
@@ -17,21 +21,26 @@ Secrets (`redis.url`, `llm.api_key`) come from the environment or a file that on
 
 def page() -> str:
     """Return the page's Markdown."""
-    parts = [_HEAD]
+    parts = [_HEAD, _section("Top level", Settings, only_plain=True)]
     for name, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if _is_nested(name, field) and name != "sources":
             parts.append(_section(f"`{name}`", field.annotation))
     parts.append(_section("`sources.<name>`", FilesSource))
     parts.append(_section("`serving.api_keys[]`", ApiKey))
     return "\n".join(parts)
 
 
-def _section(title: str, model: type[BaseModel]) -> str:
-    rows = [f"| `{name}` | {_default(field)} |" for name, field in model.model_fields.items()]
+def _section(title: str, model: type[BaseModel], only_plain: bool = False) -> str:
+    fields = {name: field for name, field in model.model_fields.items() if not (only_plain and _is_nested(name, field))}
+    rows = [f"| `{name}` | {_default(field)} |" for name, field in fields.items()]
     first_line = (model.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
     return "\n".join(
         [f"## {title}", "", " ".join(first_line.split()), "", "| key | default |", "| --- | --- |", *rows, ""]
     )
+
+
+def _is_nested(name: str, field) -> bool:
+    return name == "sources" or (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel))
 
 
 def _default(field) -> str:
@@ -40,7 +49,17 @@ def _default(field) -> str:
         return "required"
     if isinstance(value, tuple):
         value = list(value)
+    if isinstance(value, Path):
+        return f"`{_place(value)}`"
     return f"`{value!r}`" if value not in (None, {}, []) else "none"
+
+
+def _place(path: Path) -> str:
+    """Return a default path without the place this checkout or environment happens to stand in."""
+    for root, name in ((_CHECKOUT, "<checkout>"), (Path(sys.prefix), "<environment>")):
+        if path.is_relative_to(root):
+            return f"{name}/{path.relative_to(root)}"
+    return str(path)
 
 
 if __name__ == "__main__":
