@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -16,10 +16,17 @@ from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from spark_jobs import lake
 from spark_jobs.embedding_task import EmbeddingTask
+from spark_jobs.persistence import persisted
 from spark_jobs.quality.audit import audit_candidates
 from spark_jobs.session import open_session
-from spark_jobs.transforms.embeddings import embedding_key, embedding_rows, known_vectors, unknown_texts
-from spark_jobs.transforms.encode import encode_texts
+from spark_jobs.transforms.embeddings import (
+    VECTOR_SCHEMA,
+    embedding_key,
+    embedding_rows,
+    known_vectors,
+    unknown_texts,
+)
+from spark_jobs.transforms.encode import ENCODED_SCHEMA, encode_texts
 
 
 @dataclass(frozen=True)
@@ -38,21 +45,36 @@ def embed_batch(settings: Settings, run_id: str, task: EmbeddingTask) -> Embedde
     chunks = lake.read_table(spark, root, SILVER_CHUNKS, task.chunk_version)
     rows = lake.read_table(spark, root, task.table)
     living = lake.state(spark, root, SILVER_CHUNKS).select("chunk_id")
-    with _persisted(_pending(spark, chunks, rows, task)) as pending:
-        known = known_vectors(pending, rows)
-        with _persisted(encode_texts(unknown_texts(pending, known), settings, task.pending.unknown_texts)) as encoded:
-            details = _encode(encoded, task)
-            vectors = known.unionByName(encoded.select(known.columns))
-            candidates = embedding_rows(pending, vectors, task.table, task.spec, task.created_at(), run_id)
-            outcome = audit_candidates(spark, settings, run_id, task.step, task.table, candidates, living)
-            accepted = outcome.accepted.select(*task.table.column_names)
-            version = lake.append(accepted, root, task.table, task.transaction)
+    with ExitStack() as kept:
+        pending = kept.enter_context(persisted(_pending(spark, chunks, rows, task)))
+        known = _known(pending, rows, task)
+        encoded = kept.enter_context(persisted(_encoded(pending, known, settings, task)))
+        details = _encode(encoded, task)
+        vectors = known.unionByName(encoded.select(*known.columns))
+        candidates = embedding_rows(pending, vectors, task.table, task.spec, task.created_at(), run_id)
+        kept.enter_context(persisted(candidates))
+        outcome = audit_candidates(spark, settings, run_id, task.step, task.table, candidates, living)
+        accepted = outcome.accepted.select(*task.table.column_names)
+        version = lake.append(accepted, root, task.table, task.transaction)
     return EmbeddedBatch(version, outcome.rejected, outcome.ruleset_hash, details)
 
 
 def _pending(spark: SparkSession, chunks: DataFrame, rows: DataFrame, task: EmbeddingTask) -> DataFrame:
     pending = spark.sql(pending_sql(task.table, "{chunks}", "{embeddings}"), chunks=chunks, embeddings=rows)
     return pending.withColumn("embedding_key", embedding_key(sql.col("text_hash"), task.spec.encoder_hash))
+
+
+def _known(pending: DataFrame, rows: DataFrame, task: EmbeddingTask) -> DataFrame:
+    if task.pending.known_texts == 0:
+        # An empty frame costs nothing in the joins that follow; finding nothing in the whole table does.
+        return pending.sparkSession.createDataFrame([], VECTOR_SCHEMA)
+    return known_vectors(pending, rows)
+
+
+def _encoded(pending: DataFrame, known: DataFrame, settings: Settings, task: EmbeddingTask) -> DataFrame:
+    if task.pending.unknown_texts == 0:
+        return pending.sparkSession.createDataFrame([], ENCODED_SCHEMA)
+    return encode_texts(unknown_texts(pending, known), settings, task.pending.unknown_texts)
 
 
 def _encode(encoded: DataFrame, task: EmbeddingTask) -> Mapping[str, object]:
@@ -81,11 +103,3 @@ def _encode(encoded: DataFrame, task: EmbeddingTask) -> Mapping[str, object]:
     }
     get_logger(__name__).info("texts encoded", space=task.spec.space, chunks=task.pending.total, **facts)
     return {"texts_encoded": took.texts, "chunks": task.pending.total, **facts}
-
-
-@contextmanager
-def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
-    try:
-        yield frame.persist()
-    finally:
-        frame.unpersist()

@@ -25,14 +25,16 @@ _NARROW: Final = ("chunk_id", "active", "event_timestamp", "created_timestamp")
 class PendingEmbeddings:
     """How much waits: `to_embed` chunks for a vector, `to_end` for a tombstone, of `living` chunks in all.
 
-    `unknown_texts` counts the distinct texts among them that no embedding row was ever made of. `fresh` counts waiting
-    chunks that are not set aside. `newest_write` is the newest created_timestamp among the embeddings, if any.
+    Of the distinct texts that wait, `known_texts` have a vector in some embedding row, old or new, and `unknown_texts`
+    have none. `fresh` counts waiting chunks that are not set aside. `newest_write` is the newest created_timestamp
+    among the embeddings, if any.
     """
 
     living: int
     to_embed: int
     to_end: int
     fresh: int
+    known_texts: int
     unknown_texts: int
     newest_write: datetime | None
 
@@ -91,6 +93,7 @@ def _counts_sql(embeddings: TableSpec) -> str:
             count(*) FILTER (active) AS to_embed,
             count(*) FILTER (NOT active) AS to_end,
             count(*) FILTER (NOT list_contains(?::VARCHAR[], chunk_id)) AS fresh,
+            count(DISTINCT text_hash) FILTER (active AND text_hash IN (FROM known)) AS known_texts,
             count(DISTINCT text_hash) FILTER (active AND text_hash NOT IN (FROM known)) AS unknown_texts,
             (SELECT max(created_timestamp) FROM vectors) AS newest_write
         FROM pending"""

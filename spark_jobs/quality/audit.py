@@ -27,6 +27,7 @@ from ragstone.runtime.errors import ConfigError, QualityGateError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.metrics import QUALITY_CHECK_FAILURES
 from ragstone.runtime.settings import Settings
+from spark_jobs.persistence import persisted
 from spark_jobs.quality.deequ import FAILED_RULES, REJECTED, Verdict, judge_batch, judge_rows
 from spark_jobs.quality.measures import Measurement, measurement
 from spark_jobs.quality.rejections import rejections, resolve_passed
@@ -104,19 +105,17 @@ def _judge(
     """Let Deequ judge the rows, move failing ones to quarantine, and close entries of rows that now pass."""
     measured = way.measure(living, parents, settings)
     _check_columns(rules, measured)
-    measured.persist()
-    try:
+    with persisted(measured):
         rows = measured.count()
         if rows == 0:
             # Deequ fails nearly every rule on no rows at all.
             return _Judgement(0, (), (), ())
         judged, row_verdicts = judge_rows(measured, rules.rows)
-        gate_verdicts = judge_batch(judged, rules.gate)
-        failing = judged.filter(f"{REJECTED} = 1").collect()
-        _check_applied(rules, row_verdicts, failing)
-        resolve_passed(settings.lake_root, step, spec.name, judged, run_id)
-    finally:
-        measured.unpersist()
+        with persisted(judged):
+            failing = judged.filter(f"{REJECTED} = 1").collect()
+            _check_applied(rules, row_verdicts, failing)
+            gate_verdicts = judge_batch(judged, rules.gate)
+            resolve_passed(settings.lake_root, step, spec.name, judged, run_id)
     quarantine.set_aside(settings.lake_root, rejections(step, spec.name, failing), run_id)
     return _Judgement(rows, failing, row_verdicts, gate_verdicts)
 

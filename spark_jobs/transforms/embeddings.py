@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sql
@@ -10,6 +11,8 @@ from pyspark.sql import functions as sql
 from ragstone.contracts.tables import TableSpec
 from ragstone.embedding.spec import EmbeddingSpec
 from spark_jobs.lake import SPARK_TYPES
+
+VECTOR_SCHEMA: Final = "embedding_key string, embedding array<float>"
 
 
 def embedding_key(text_hash: Column, encoder_hash: str) -> Column:
