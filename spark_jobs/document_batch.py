@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from ragstone.contracts.records import Rejection
 from ragstone.contracts.tables import DOCUMENT_STATS, SILVER_CHUNKS, SILVER_DOCUMENTS, TableSpec
-from ragstone.lake import quarantine
+from ragstone.lake import quarantine, read
 from ragstone.lake.delta import append_rows
 from ragstone.lake.pending_documents import DocumentState, known_chunks
 from ragstone.runtime.settings import Settings
@@ -26,6 +26,9 @@ from spark_jobs.document_versions import Writing
 from spark_jobs.quality.audit import audit_candidates
 from spark_jobs.session import open_session
 from spark_jobs.transforms.documents import ITEM_SCHEMA, SUMMARY, chunk_rows, document_rows, read_documents
+
+# What tells one writing of a row from another, and nothing about the document.
+_WRITTEN: Final = ("created_timestamp", "run_id")
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,7 @@ def write_batch(settings: Settings, run_id: str, task: DocumentTask) -> WrittenB
         _set_aside(root, task, summaries, run_id)
         batch = _Appends(root, task)
         rejected, ruleset_hash = _append_chunks(spark, settings, run_id, versions, summaries, batch)
-        stats = [_stats_row(state, summaries[state.document_id], writing) for state in task.to_write]
-        batch.append_small(DOCUMENT_STATS, [row for row in stats if row is not None])
+        batch.append_small(DOCUMENT_STATS, _changed_stats(root, task, summaries, writing))
         readable = sum(summary.reason is None for summary in summaries.values())
         batch.append(SILVER_DOCUMENTS, document_rows(versions), readable)
     return WrittenBatch(summaries, rejected, batch.written, batch.versions, ruleset_hash)
@@ -156,11 +158,25 @@ def _set_aside(root: Path, task: DocumentTask, summaries: Mapping[str, Row], run
     quarantine.resolve(root, mended, run_id)
 
 
-def _stats_row(state: DocumentState, summary: Row, writing: Writing) -> Mapping[str, Any] | None:
-    """Return a document's row of document_stats: features of its version, a tombstone, or None if unreadable."""
-    if summary.reason is not None:
-        return None
+def _changed_stats(
+    root: Path, task: DocumentTask, summaries: Mapping[str, Row], writing: Writing
+) -> list[Mapping[str, Any]]:
+    """Return the stats rows of readable documents, but for those a run that died has written already."""
+    names = ", ".join(f"'{state.document_id}'" for state in task.to_write)
+    newest = read.newest_rows(root, DOCUMENT_STATS, where=f"document_id IN ({names})").to_pylist()
+    known = {row["document_id"]: {**row, **dict.fromkeys(_WRITTEN)} for row in newest}
+    rows = [
+        _stats_row(state, summaries[state.document_id], writing)
+        for state in task.to_write
+        if summaries[state.document_id].reason is None
+    ]
+    return [row for row in rows if known.get(row["document_id"]) != {**row, **dict.fromkeys(_WRITTEN)}]
+
+
+def _stats_row(state: DocumentState, summary: Row, writing: Writing) -> dict[str, Any]:
+    """Return a document's row of document_stats: the features of its version, or a tombstone."""
     version = {
+        **dict.fromkeys(DOCUMENT_STATS.column_names),
         "document_id": state.document_id,
         "active": state.alive,
         "event_timestamp": state.event_timestamp,
