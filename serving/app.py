@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
-from ragstone.runtime.logging import configure_logging
+from ragstone.runtime.errors import RagstoneError
+from ragstone.runtime.logging import configure_logging, get_logger
 from ragstone.runtime.settings import Settings, load_settings
 from serving.boundary import RequestBoundary
 from serving.errors import PROBLEM_MEDIA_TYPE, Problem, install_error_handlers
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         middleware=[Middleware(RequestBoundary, settings=chosen.serving)],
     )
     app.state.settings = chosen
+    app.state.refusal = None
     install_error_handlers(app)
     for router in _ROUTERS:
         app.include_router(router)
@@ -53,7 +55,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     configure_logging(settings.log)
-    app.state.services = open_services(settings)
+    try:
+        app.state.services = open_services(settings)
+    except RagstoneError as refusal:
+        # Servers know a failed start only as such; whoever started one finds here what to say and how to exit.
+        app.state.refusal = refusal
+        get_logger(__name__).error("service_refused_to_start", what=refusal.what, **refusal.facts())
+        raise
     try:
         yield
     finally:

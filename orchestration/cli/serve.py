@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from orchestration.cli.invocation import invocation
 from orchestration.cli.output import emit
+from ragstone.runtime.errors import DependencyUnavailableError
 
 app = typer.Typer()
 
@@ -26,13 +28,20 @@ def serve(
     given: dict[str, Any] = {"host": host, "port": port}
     options = invocation(context)
     settings = options.settings(serving={name: value for name, value in given.items() if value is not None})
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), settings.serving.host, settings.serving.port, log_config=None)
-    )
-    server.run()
-    # uvicorn tells of a failed start by never having started.
+    service = create_app(settings)
+    server = uvicorn.Server(uvicorn.Config(service, settings.serving.host, settings.serving.port, log_config=None))
+    # uvicorn ends the process with codes of its own when it cannot start; ours say why.
+    with suppress(SystemExit):
+        server.run()
+    if service.state.refusal is not None:
+        raise service.state.refusal
     if not server.started:
-        raise typer.Exit(_exit_code_of_failed_start())
+        raise DependencyUnavailableError(
+            "the service cannot listen",
+            where=f"{settings.serving.host}:{settings.serving.port}",
+            wanted="a free port on an address of this machine",
+            next_step="stop what listens there, or choose another --port",
+        )
 
 
 @app.command()
@@ -44,9 +53,3 @@ def stop(context: typer.Context) -> None:
     stopped = stop_redis(options.settings())
     said = "stopped this home's Redis server" if stopped else "this home has no Redis server running"
     emit(options, {"stopped": stopped}, lambda screen: screen.print(said))
-
-
-def _exit_code_of_failed_start() -> int:
-    from ragstone.runtime.errors import EXIT_DEPENDENCY
-
-    return EXIT_DEPENDENCY
