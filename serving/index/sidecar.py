@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ragstone.text.words import words
 
+ID_LENGTH: Final = 32
 ROW_SCHEMA: Final = pa.schema(
     [
         pa.field("chunk_id", pa.string(), nullable=False),
@@ -31,6 +35,20 @@ def write_rows(path: Path, rows: pa.Table) -> None:
 def open_rows(path: Path) -> pa.RecordBatch:
     """Map the ids of the rows: row i belongs to vector i. Raises pyarrow.ArrowInvalid or OSError."""
     return _open(path, ROW_SCHEMA)
+
+
+def id_arrays(rows: pa.RecordBatch) -> list[npt.NDArray[np.bytes_]]:
+    """Return each column of the rows as an array of 32-byte ids that shares the file's pages, and is quick to read.
+
+    Raises pyarrow.ArrowInvalid when an id has another length.
+    """
+    for name, column in zip(ROW_SCHEMA.names, rows.columns, strict=True):
+        if not pc.all(pc.equal(pc.binary_length(column), ID_LENGTH)).as_py() and len(column):
+            raise pa.ArrowInvalid(f"an id in {name} does not have {ID_LENGTH} characters")
+    # A column that was just read starts at the beginning of its buffers.
+    return [
+        np.frombuffer(column.buffers()[2] or b"", dtype=f"S{ID_LENGTH}", count=len(column)) for column in rows.columns
+    ]
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:

@@ -18,7 +18,7 @@ from ragstone.runtime.settings import Settings
 from serving.index.files import MANIFEST_FILE, ROWS_FILE, VECTORS_FILE, WORDS_FILE, sha256_of
 from serving.index.manifest import IndexManifest, read_manifest
 from serving.index.pointer import read_pointer
-from serving.index.sidecar import open_rows, open_words
+from serving.index.sidecar import id_arrays, open_rows, open_words
 from serving.index.vectors import Matrix, matrix_of, open_vectors, search_vectors
 
 _NEXT_STEP: Final = "ragstone index rollback, or ragstone index build"
@@ -49,6 +49,7 @@ class IndexSnapshot:
         self.manifest = manifest
         self._vectors = vectors
         self._rows = rows
+        self._ids = id_arrays(rows)
         self._word_counts = word_counts
 
     def search(self, vector: npt.NDArray[np.float32], k: int) -> list[IndexHit]:
@@ -57,8 +58,7 @@ class IndexSnapshot:
         Fewer than k come back only when the index has no more.
         """
         scores, ordinals = search_vectors(self._vectors, vector, k)
-        found = self._rows.take(pa.array(ordinals, pa.int64()))
-        ids = (column.to_pylist() for column in found.columns)
+        ids = ([name.decode() for name in column[ordinals].tolist()] for column in self._ids)
         return [IndexHit(*row) for row in zip(*ids, scores, strict=True)]
 
     def rows_of(self, chunk_ids: Sequence[str]) -> list[IndexRow]:
@@ -108,10 +108,10 @@ def open_snapshot(folder: Path, manifest_sha256: str | None = None) -> IndexSnap
     try:
         vectors = open_vectors(folder / VECTORS_FILE)
         rows, word_counts = open_rows(folder / ROWS_FILE), open_words(folder / WORDS_FILE)
+        _check_shape(folder, manifest, vectors, rows)
+        return IndexSnapshot(manifest, vectors, rows, word_counts)
     except (RuntimeError, OSError, pa.ArrowInvalid) as unreadable:
         raise _broken(folder, str(unreadable).splitlines()[0], "the files its manifest names") from unreadable
-    _check_shape(folder, manifest, vectors, rows)
-    return IndexSnapshot(manifest, vectors, rows, word_counts)
 
 
 def _check_sum(path: Path, wanted: str) -> None:

@@ -75,19 +75,19 @@ def open_vectors(path: Path) -> Any:
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
 
 
-def search_vectors(index: Any, vector: Matrix, k: int) -> tuple[list[float], list[int]]:
+def search_vectors(index: Any, vector: Matrix, k: int) -> tuple[list[float], npt.NDArray[np.int64]]:
     """Return scores and row ordinals of at most k best vectors: inner product falling, ties by ordinal.
 
     `vector` is float32 (dim,). Fewer than k come back when the index has no more.
     """
     k = min(k, index.ntotal)
     if k == 0:
-        return [], []
+        return [], np.empty(0, dtype=np.int64)
     query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
-    scores, ordinals = index.search(query, k, params=_refinement(index, k))
-    found = sorted(zip((-scores[0]).tolist(), ordinals[0].tolist(), strict=True))
-    kept = [(score, ordinal) for score, ordinal in found if ordinal >= 0]
-    return [-score for score, _ in kept], [ordinal for _, ordinal in kept]
+    scores, ordinals = (found[0] for found in index.search(query, k, params=_refinement(index, k)))
+    order = np.lexsort((ordinals, -scores))
+    order = order[ordinals[order] >= 0]
+    return scores[order].tolist(), ordinals[order]
 
 
 def _refinement(index: Any, k: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -51,7 +51,7 @@ class _Round:
     wanted: int
     seen: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)
-    passed: list[RetrievedChunk] = field(default_factory=list)
+    passed: list[tuple[IndexHit, ChunkFeatures, DocumentFeatures]] = field(default_factory=list)
     drops: list[GateDrop] = field(default_factory=list)
     search_s: float = 0.0
     gate_s: float = 0.0
@@ -126,8 +126,10 @@ class Retriever:
                 break
             fetch *= _NEXT_FETCH
         # A deeper quantised search can bring a better hit than an earlier, shallower one had.
-        ordered = sorted(state.passed, key=lambda hit: (-hit.score, hit.chunk.chunk_id))[:k]
-        ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(ordered, 1))
+        ordered = sorted(state.passed, key=lambda passed: (-passed[0].score, passed[0].chunk_id))
+        ranked = tuple(
+            RetrievedChunk(rank, hit.score, chunk, document) for rank, (hit, chunk, document) in enumerate(ordered, 1)
+        )
         return Found(ranked, tuple(state.drops), state.search_s, state.gate_s)
 
     def look_up(
@@ -166,7 +168,7 @@ class Retriever:
                 state.drops.append(GateDrop(hit.chunk_id, hit.document_id, hit.score, reason))
             elif chunk is not None and document is not None:
                 state.texts.add(hit.text_hash)
-                state.passed.append(RetrievedChunk(0, hit.score, chunk, document))
+                state.passed.append((hit, chunk, document))
 
     def _read(self, hits: Sequence[IndexRow]) -> tuple[list[ChunkFeatures | None], dict[str, DocumentFeatures | None]]:
         document_ids = list(dict.fromkeys(hit.document_id for hit in hits))
