@@ -40,7 +40,8 @@ def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[obj
     cells = [tuple(row) for row in rows]
     drawn = Table()
     for position, name in enumerate(columns):
-        numeric = bool(cells) and all(isinstance(row[position], (int, float)) for row in cells)
+        values = [row[position] for row in cells if row[position] is not None]
+        numeric = bool(values) and all(isinstance(value, (int, float)) for value in values)
         drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         drawn.add_row(*(_cell(value) for value in row))

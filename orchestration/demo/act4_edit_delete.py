@@ -40,7 +40,7 @@ def play(stage: Stage, service: Service) -> tuple[Act, Changes]:
     known = _known_texts(stage.settings)
     addition = _edit(stage, edited)
     outcomes = run_pipeline(stage)
-    embedded = _check_embedded(stage.settings, known, outcomes)
+    embedded = _check_embedded(stage.settings, edited, known, outcomes)
     service.wait_for_index(open_current(stage.settings).manifest.version)
     again, answer = service.ask(deleted.question, _SESSION), service.ask(addition.question, _SESSION)
     check_not_answered_from(again, deleted)
@@ -49,12 +49,12 @@ def play(stage: Stage, service: Service) -> tuple[Act, Changes]:
     panels = (
         Panel("Questions around the delete and the edit", ("when", "question", "answer", "cited"), asked),
         steps_panel(outcomes),
-        Panel("Texts", ("living", "of them new", "encoded"), [embedded]),
+        Panel("Texts", ("living", "chunks of the edited document", "new", "encoded"), [embedded]),
     )
     said = (
         f"{deleted.document.source_uri} was answered from, was deleted over HTTP, and was not answered from at the "
         "very next question, nor after the next run, though its file is still there",
-        f"{edited.document.source_uri} was edited: {embedded[2]} of {embedded[0]} texts were encoded, the changed ones",
+        f"{edited.document.source_uri} was edited: {embedded[3]} of {embedded[0]} texts were encoded, the changed ones",
     )
     changes = Changes(edited, deleted, before, datetime.now(UTC), answer)
     return Act(4, "One document edited, one deleted", panels, said, time.perf_counter() - began), changes
@@ -72,14 +72,21 @@ def _delete(service: Service, chosen: Chosen) -> list[tuple[str, ...]]:
     ]
 
 
-def _check_embedded(settings: Settings, known: set[str], outcomes: list[StepOutcome]) -> tuple[int, int, int]:
-    """Return how many texts live, are new, were encoded. Raises DemoError unless exactly the new ones were encoded."""
-    living = _living_texts(settings)
-    new = len(living - known)
-    encoded = next(outcome.result for outcome in outcomes if outcome.result.step == "embed").details["encoded"]
+def _check_embedded(
+    settings: Settings, edited: Chosen, known: set[str], outcomes: list[StepOutcome]
+) -> tuple[int, int, int, int]:
+    """Return how many texts live, how many chunks the edited document has, how many texts are new, and were encoded.
+
+    Raises DemoError unless exactly the new ones were encoded.
+    """
+    living = state(settings.lake_root, SILVER_CHUNKS, columns=("document_id", "text_hash")).to_pylist()
+    texts = {row["text_hash"] for row in living}
+    own = sum(row["document_id"] == edited.document.document_id for row in living)
+    new = len(texts - known)
+    encoded = next(outcome.result for outcome in outcomes if outcome.result.step == "embed").details["texts_encoded"]
     check(encoded == new, "not exactly the changed texts were encoded", got=encoded, wanted=new)
-    check(new > 0, "the edit gave no new text", got=new, wanted="at least 1")
-    return len(living), new, new
+    check(0 < new < own, "the edit changed no text, or every text of its document", got=new, wanted=f"1 to {own - 1}")
+    return len(texts), own, new, new
 
 
 @dataclass(frozen=True)
@@ -142,7 +149,7 @@ def check_answered_from_edit(answer: dict[str, Any], chosen: Chosen, addition: A
 
 
 def _row(when: str, question: str, answer: dict[str, Any]) -> tuple[str, ...]:
-    return (when, question, shortened(answer["answer"], 140), _cited(answer))
+    return (when, shortened(question), shortened(answer["answer"], 140), _cited(answer))
 
 
 def _cited(answer: dict[str, Any]) -> str:
@@ -153,7 +160,3 @@ def _known_texts(settings: Settings) -> set[str]:
     """Return the identity of every text the lake ever had a chunk of."""
     rows = query(settings.lake_root, "SELECT DISTINCT text_hash FROM chunks", chunks=SILVER_CHUNKS)
     return set(rows["text_hash"].to_pylist())
-
-
-def _living_texts(settings: Settings) -> set[str]:
-    return set(state(settings.lake_root, SILVER_CHUNKS, columns=("text_hash",))["text_hash"].to_pylist())

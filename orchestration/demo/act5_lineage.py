@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from typing import Any
 
 from orchestration.demo.service import Service
@@ -37,11 +38,20 @@ def play(stage: Stage, service: Service, answer: dict[str, Any]) -> Act:
         ("landing object", bronze["landing_uri"], f"{len(landed):,} bytes, batch {bronze['landing_batch']}"),
         ("source file", citation["source_uri"], "the same bytes, now"),
     ]
-    rules = [(row["dataset"], row["kind"], row["rule"], row["outcome"]) for row in lineage["quality"]]
-    check(bool(rules), "no quality rule stands behind the answer", got=0, wanted="at least 1")
+    rules = _rules(lineage["quality"])
     panels = (
         Panel(f"Where the answer to “{lineage['question']}” comes from", ("link", "identity", "what it is"), rows),
-        Panel("The rules its rows passed", ("dataset", "kind", "rule", "outcome"), rules),
+        Panel("The rules that its rows had to pass", ("dataset", "gate rules passed", "row rules passed"), rules),
     )
     said = ("every link was followed and compared: quote, silver text, landing object, source file",)
     return Act(5, "The lineage of one answer", panels, said, time.perf_counter() - began)
+
+
+def _rules(outcomes: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+    """Return the count of rules passed, by dataset. Raises DemoError when one failed, or when there is none."""
+    check(bool(outcomes), "no quality rule stands behind the answer", got=0, wanted="at least 1")
+    failed = [row["rule"] for row in outcomes if row["outcome"] != "passed"]
+    check(not failed, "a quality rule behind the answer failed", got=failed, wanted="every rule passed")
+    passed = Counter((row["dataset"], row["kind"]) for row in outcomes)
+    datasets = sorted({row["dataset"] for row in outcomes})
+    return [(dataset, passed[dataset, "gate"], passed[dataset, "row"]) for dataset in datasets]

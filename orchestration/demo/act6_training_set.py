@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -35,10 +35,11 @@ def play(stage: Stage, changes: Changes) -> Act:
             "Labels and some of their features", ("document", "as of", "label", *_TOLD), [_told(row) for row in rows]
         ),
         Panel(
-            "Every feature's event_timestamp beside its label's",
-            ("document", "label's event_timestamp", "features'", "not later", "view", "features"),
+            "The event_timestamp of every feature, view by view, beside its label's",
+            ("document", "view", "features'", "label's", "not later"),
             times,
         ),
+        Panel("The features of each view", ("view", "features"), [(view, ", ".join(views[view])) for view in views]),
     )
     said = (
         "the edited document has other features before and after its edit; the deleted one has none after its delete",
@@ -77,10 +78,10 @@ def _features_by_view(columns: Sequence[str], labels: Sequence[str]) -> dict[str
     return views
 
 
-def _times(rows: Sequence[dict[str, Any]], views: dict[str, list[str]]) -> list[tuple[object, ...]]:
+def _times(rows: Sequence[dict[str, Any]], views: Iterable[str]) -> list[tuple[object, ...]]:
     compared: list[tuple[object, ...]] = []
     for row in rows:
-        for view, features in views.items():
+        for view in views:
             known, label = row[f"{view}{_TIME_SUFFIX}"], row[_LABEL_TIME]
             check(known is not None, "a label has no features", where=row["document"], got=view, wanted="a row of it")
             check(
@@ -90,7 +91,7 @@ def _times(rows: Sequence[dict[str, Any]], views: dict[str, list[str]]) -> list[
                 got=known,
                 wanted=f"not later than {label}",
             )
-            compared.append((row["document"], f"{label:%T.%f}", f"{known:%T.%f}", "yes", view, ", ".join(features)))
+            compared.append((row["document"], view, f"{known:%F %T.%f}", f"{label:%F %T.%f}", "yes"))
     return compared
 
 

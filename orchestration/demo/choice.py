@@ -20,6 +20,7 @@ _FEWEST_WORDS: Final = 9
 # Code, tables and lists of links are sentences to no reader.
 _MOSTLY_PROSE: Final = 0.9
 # A sentence of a long document is one voice among many in its chunk; the acts are about deletes, not about retrieval.
+_SMALLEST_EDITED: Final = 1_500
 _LARGEST_DOCUMENT: Final = 12_000
 
 
@@ -46,13 +47,20 @@ class Chosen:
 
 
 def choose(stage: Stage) -> tuple[Chosen, Chosen]:
-    """Return the document to edit and the document to delete. The edited one is plain text, so that edits are exact."""
+    """Return the document to edit and the document to delete.
+
+    The one to edit is plain text, where a sentence of the text is one of the file, and has more than a chunk or two, so
+    that what stays as it was can be seen.
+    """
     documents = _documents(stage)
     candidates = _candidates(documents)
     order = random.Random(stage.seed).sample(candidates, len(candidates))
     deleted = order[0]
-    edited = next(chosen for chosen in order if chosen != deleted and chosen.document.source_uri.endswith(".txt"))
-    return edited, deleted
+    return next(chosen for chosen in order if chosen != deleted and _can_be_edited(chosen.document)), deleted
+
+
+def _can_be_edited(document: Document) -> bool:
+    return document.source_uri.endswith(".txt") and len(document.text) >= _SMALLEST_EDITED
 
 
 def _documents(stage: Stage) -> list[Document]:

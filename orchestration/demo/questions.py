@@ -17,9 +17,7 @@ class Question:
 
 ANSWERABLE: Final = (
     Question("What is raised when 0.0 is raised to a negative power?", "topics/power.txt", "ZeroDivisionError"),
-    Question(
-        "Why are leading zeros not allowed in a non-zero decimal number?", "topics/integers.txt", "disambiguation"
-    ),
+    Question("Is there a limit for the length of integer literals?", "topics/integers.txt", "available memory"),
     Question("In which order does deletion of a target list delete each target?", "topics/del.txt", "left to right"),
     Question("Who holds the intellectual property of the DuckDB project?", "readmes/duckdb.md", "DuckDB Foundation"),
     Question("What is the last version of redis-py that supports Python 3.7?", "readmes/redis.md", "redis-py 5.0"),

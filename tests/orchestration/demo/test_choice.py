@@ -29,7 +29,7 @@ def stage(settings):
     rows = [
         document(
             name,
-            f"Keepers of lighthouse {number} count\nthe ships that pass it twice on every winter evening. {SHARED}",
+            f"Keepers of lighthouse {number} count\nthe ships that pass it twice on every winter evening. {SHARED * 20}",
         )
         for number, name in zip(("one", "two", "three", "four", "five"), names, strict=True)
     ]
