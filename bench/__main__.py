@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 
-from bench.harness import Scale
+from bench.harness import Scale, tell
+from bench.homes import forget_environment
 
 FIGURES = (
     "embed_job",
@@ -25,33 +27,45 @@ FIGURES = (
 RESULTS = Path(__file__).parent / "results" / "full.jsonl"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure the figures that were asked for; return 0 even when a goal is not met, which the lines say."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("figures", nargs="*", choices=[[], *FIGURES], help="which figures; all without any")
-    parser.add_argument("--full", action="store_true", help="full sizes, resumable by figure")
-    arguments = parser.parse_args(argv)
-    done = _done() if arguments.full else set()
+def main(argv: list[str] | None = None, results: Path = RESULTS) -> int:
+    """Measure the figures that were asked for; return 0 even when a goal is not met, which the lines say.
+
+    `results` keeps the lines of full runs. Raises OutputsDifferError when the sides of a figure do not agree.
+    """
+    arguments = _parsed(argv)
+    # Ended from outside, a run leaves no home and no server behind either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    forget_environment()
+    done = _done(results) if arguments.full else set()
     for name in arguments.figures or FIGURES:
         if name in done:
-            print(f"{name}: already in {RESULTS}", file=sys.stderr)
+            tell(f"{name} stands in {results}")
             continue
-        line = importlib.import_module(f"bench.figures.{name}").measure(Scale(arguments.full)).line(name)
-        print(line, flush=True)
-        if arguments.full:
-            _keep(line)
+        tell(name)
+        measured = importlib.import_module(f"bench.figures.{name}").measure(Scale(arguments.full, arguments.shrink))
+        print(measured.line(name), flush=True)
+        if arguments.full and arguments.shrink == 1:
+            _keep(results, measured.line(name))
     return 0
 
 
-def _done() -> set[str]:
-    lines = RESULTS.read_text("utf-8").splitlines() if RESULTS.exists() else []
+def _parsed(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("figures", nargs="*", choices=[[], *FIGURES], help="which figures; all without any")
+    parser.add_argument("--full", action="store_true", help="full sizes, resumable by figure")
+    parser.add_argument("--shrink", type=int, default=1, metavar="N", help="divide all sizes by N, to try a figure out")
+    return parser.parse_args(argv)
+
+
+def _done(results: Path) -> set[str]:
+    lines = results.read_text("utf-8").splitlines() if results.exists() else []
     return {json.loads(line)["figure"] for line in lines}
 
 
-def _keep(line: str) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as results:
-        results.write(line + "\n")
+def _keep(results: Path, line: str) -> None:
+    results.parent.mkdir(exist_ok=True)
+    with results.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
 
 
 if __name__ == "__main__":

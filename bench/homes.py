@@ -1,0 +1,60 @@
+"""Homes for figures: in a temporary folder, with a Redis server of their own, and nothing left of either afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ragstone.runtime.logging import configure_logging
+from ragstone.runtime.redis_server import stop_redis
+from ragstone.runtime.settings import Settings, load_settings
+
+CORES: Final = 2
+# Where set-up put things is a fact of the machine; every other variable would change what is measured, or where.
+_KEPT: Final = frozenset({"RAGSTONE_ASSETS", "RAGSTONE_SPARK_JAVA_HOME"})
+
+
+def forget_environment() -> None:
+    """Take Ragstone's variables out of this process's environment, and so out of its children's."""
+    for name in [name for name in os.environ if name.startswith("RAGSTONE_") and name not in _KEPT]:
+        del os.environ[name]
+
+
+@contextmanager
+def temporary_home(**sections: Any) -> Iterator[Settings]:
+    """Lend the settings of a new home; its `conf.yaml` holds `sections`, so that commands see the same ones."""
+    folder = Path(tempfile.mkdtemp(prefix="ragstone-bench-"))
+    home = folder / "home"
+    home.mkdir()
+    fixed = {"spark": {"master": f"local[{CORES}]"}, "log": {"level": "warning"}}
+    (home / "conf.yaml").write_text(yaml.safe_dump({**fixed, **sections}), "utf-8")
+    settings = load_settings(home=home)
+    configure_logging(settings.log)
+    try:
+        yield settings
+    finally:
+        stop_redis(settings)
+        shutil.rmtree(folder)
+
+
+def ragstone(settings: Settings, *arguments: str) -> list[str]:
+    """Return the command line that runs a command of this installation on a home."""
+    return [str(Path(sys.executable).with_name("ragstone")), "--home", str(settings.home), *arguments]
+
+
+def run_command(command: list[str]) -> str:
+    """Run a command and return its standard output; what it says on standard error is shown only when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.stderr.write(done.stderr)
+        done.check_returncode()
+    return done.stdout
