@@ -1,7 +1,8 @@
 """`tune abstain`: fit the model that decides whether there is an answer, on questions of which half have none.
 
-Half of the questions, drawn by a seed, lose the documents that answer them and those that share a title with these, as
-parts of one work do. What is reported was measured on questions about works that the fit had not seen.
+Every question is asked with its answer there, and without: once with the documents that hold it taken away, and once
+with all that share a title with these, as parts of one work do. The first is harder, because the rest of the work is
+near in words and meaning. What is reported was measured on questions about works that the fit had not seen.
 """
 
 from __future__ import annotations
@@ -27,24 +28,16 @@ from serving.evaluation.beir import BeirQuery, BeirSet, read_beir
 from serving.evaluation.corpus_home import CorpusHome, Pipeline, corpus_home
 from serving.retrieval.abstain import FEATURES, abstain_features
 
-MOST_WRONG_ANSWERS: Final = 0.05
+MOST_WRONG_ANSWERS: Final = 0.03
 
 _FOLDS: Final = 5
-_FEWEST_QUESTIONS: Final = 100
+_FEWEST_QUESTIONS: Final = 50
 # Next to no regularisation: three features and hundreds of questions.
 _INVERSE_PENALTY: Final = 1e3
 _DIGITS: Final = 4
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Observations:
-    """One row per question: features (n, 3) in the order of FEATURES, whether it has an answer, and its work."""
-
-    features: Floats
-    answerable: npt.NDArray[np.bool_]
-    works: npt.NDArray[np.str_]
+Questions = Sequence[tuple[BeirQuery, Mapping[str, int]]]
 
 
 def fit_abstain(
@@ -53,14 +46,13 @@ def fit_abstain(
     run_pipeline: Pipeline,
     *,
     home: Path | None = None,
-    seed: int = 1,
     most_wrong_answers: float = MOST_WRONG_ANSWERS,
 ) -> AbstainSettings:
     """Return the abstain model fitted on a BEIR folder with answers, its documents in a home of their own.
 
-    The threshold is the one with the fewest wrong refusals among those that answer at most `most_wrong_answers` of the
-    questions without an answer. `evidence` names the data set, the counts, the area under the curve and both rates.
-    Raises UsageError when the set has too few questions with answers.
+    The threshold is the lowest that answers at most `most_wrong_answers` of the questions whose whole work is missing.
+    `evidence` names the data set, the counts, the areas under the curve and the rates of both kinds of error. Raises
+    UsageError when the set has too few questions with answers.
     """
     beir = read_beir(folder)
     questions = [(query, judged) for _, query, judged in beir.judged() if query.answers]
@@ -72,113 +64,118 @@ def fit_abstain(
             wanted=f"at least {_FEWEST_QUESTIONS}",
         )
     with corpus_home(settings, beir, run_pipeline, home) as corpus:
-        return _fitted(_Examination(corpus, beir, questions, seed), most_wrong_answers)
+        return _fitted(_observe(corpus, beir, questions), beir.name, corpus, most_wrong_answers)
 
 
-class _Examination:
-    """The questions of a set, asked with what half of them must not find taken away."""
+@dataclass(frozen=True)
+class _Observations:
+    """Features of the same n questions, each (n, 3) in the order of FEATURES; and the work that answers each."""
 
-    def __init__(
-        self, corpus: CorpusHome, beir: BeirSet, questions: Sequence[tuple[BeirQuery, Mapping[str, int]]], seed: int
-    ) -> None:
-        self.corpus = corpus
-        self.data_set = beir.name
-        self.seed = seed
-        self._questions = questions
-        self._works = {name: document.title or name for name, document in beir.documents.items()}
-        self._chunk_counts = Counter(corpus.snapshot.rows()["document_id"].to_pylist())
-        drawn = np.random.default_rng(seed).permutation(len(questions))
-        self._unanswerable = set(drawn[: len(questions) // 2].tolist())
-
-    def observe(self, *, whole_works: bool) -> _Observations:
-        """Ask every question; those without an answer lose the judged documents, or the whole works these are of."""
-        rows, works = [], []
-        for number, (query, judged) in enumerate(self._questions):
-            lost = self._lost(judged, whole_works) if number in self._unanswerable else set()
-            rows.append(self._features(query.text, lost))
-            works.append(min(self._works[name] for name in judged))
-        answerable = [number not in self._unanswerable for number in range(len(self._questions))]
-        return _Observations(np.array(rows), np.array(answerable), np.array(works))
-
-    def _lost(self, judged: Collection[str], whole_works: bool) -> set[str]:
-        works = {self._works[name] for name in judged}
-        return {
-            document_id
-            for document_id, name in self.corpus.names.items()
-            if name in judged or (whole_works and self._works[name] in works)
-        }
-
-    def _features(self, question: str, lost: Collection[str]) -> list[float]:
-        settings, snapshot = self.corpus.settings, self.corpus.snapshot
-        k = settings.serving.top_k
-        deadline = Deadline.after_ms(settings.serving.deadline_ms)
-        enough = k + sum(self._chunk_counts[document_id] for document_id in lost)
-        vector = self.corpus.retriever.embed(question)
-        found = self.corpus.retriever.find(snapshot, vector, self.corpus.principal, enough, deadline)
-        kept = [hit for hit in found.hits if hit.document.document_id not in lost][:k]
-        features = abstain_features(normalise(question), kept, snapshot.idf)
-        return [features[name] for name in FEATURES]
+    answerable: Floats
+    without_work: Floats
+    without_answer: Floats
+    works: npt.NDArray[np.str_]
 
 
-def _fitted(examination: _Examination, most_wrong_answers: float) -> AbstainSettings:
-    observed, harder = (examination.observe(whole_works=whole_works) for whole_works in (True, False))
-    unseen = _unseen_probabilities(observed.features, observed)
-    threshold = _threshold(unseen, observed.answerable, most_wrong_answers)
-    model = _logistic().fit(observed.features, observed.answerable)
+def _observe(corpus: CorpusHome, beir: BeirSet, questions: Questions) -> _Observations:
+    work_of = {name: document.title or name for name, document in beir.documents.items()}
+    chunk_counts = Counter(corpus.snapshot.rows()["document_id"].to_pylist())
+    rows: list[list[list[float]]] = [[], [], []]
+    for query, judged in questions:
+        works = {work_of[name] for name in judged}
+        answer = {document_id for document_id, name in corpus.names.items() if name in judged}
+        work = {document_id for document_id, name in corpus.names.items() if work_of[name] in works}
+        vector = corpus.retriever.embed(query.text)
+        for kind, lost in zip(rows, (set(), work, answer), strict=True):
+            depth = sum(chunk_counts[document_id] for document_id in lost)
+            kind.append(_features(corpus, query.text, vector, lost, depth))
+    named = np.array([min(work_of[name] for name in judged) for _, judged in questions])
+    answerable, without_work, without_answer = map(np.array, rows)
+    return _Observations(answerable, without_work, without_answer, named)
+
+
+def _features(
+    corpus: CorpusHome, question: str, vector: npt.NDArray[np.float32], lost: Collection[str], depth: int
+) -> list[float]:
+    """Return the features of a question whose hits in `lost` documents, at most `depth`, are passed over."""
+    settings, snapshot = corpus.settings, corpus.snapshot
+    k = settings.serving.top_k
+    deadline = Deadline.after_ms(settings.serving.deadline_ms)
+    found = corpus.retriever.find(snapshot, vector, corpus.principal, k + depth, deadline)
+    kept = [hit for hit in found.hits if hit.document.document_id not in lost][:k]
+    features = abstain_features(normalise(question), kept, snapshot.idf)
+    return [features[name] for name in FEATURES]
+
+
+def _fitted(observed: _Observations, data_set: str, corpus: CorpusHome, most_wrong_answers: float) -> AbstainSettings:
+    answerable, without_work, without_answer = _unseen_probabilities(observed)
+    threshold = _threshold(without_work, most_wrong_answers)
+    model = _logistic().fit(*_rows(observed))
     coefficients = zip(FEATURES, model.coef_[0].tolist(), strict=True)
     return AbstainSettings(
         intercept=round(float(model.intercept_[0]), _DIGITS),
         coefficients={name: round(weight, _DIGITS) for name, weight in coefficients},
         threshold=threshold,
         evidence={
-            "data_set": examination.data_set,
-            "model": examination.corpus.snapshot.manifest.model_id,
-            "top_k": examination.corpus.settings.serving.top_k,
-            "seed": examination.seed,
-            "answerable": int(observed.answerable.sum()),
-            "unanswerable": int((~observed.answerable).sum()),
-            "auc": _auc(unseen, observed),
-            "auc_of_cosine_alone": _auc(observed.features[:, FEATURES.index("cosine")], observed),
-            **_rates(unseen, observed.answerable, threshold),
-            # The rest of the work that held the answer is still there, near in words and meaning.
-            "rest_of_the_work_kept": _harder(observed, harder, threshold),
+            "data_set": data_set,
+            "model": corpus.snapshot.manifest.model_id,
+            "top_k": corpus.settings.serving.top_k,
+            "questions": len(answerable),
+            "wrong_refusals": _share(answerable < threshold),
+            "whole_work_missing": {
+                "auc": _auc(answerable, without_work),
+                "auc_of_cosine_alone": _auc(_cosines(observed.answerable), _cosines(observed.without_work)),
+                "wrong_answers": _share(without_work >= threshold),
+            },
+            "only_the_answer_missing": {
+                "auc": _auc(answerable, without_answer),
+                "auc_of_cosine_alone": _auc(_cosines(observed.answerable), _cosines(observed.without_answer)),
+                "wrong_answers": _share(without_answer >= threshold),
+            },
         },
     )
 
 
-def _harder(observed: _Observations, harder: _Observations, threshold: float) -> dict[str, float]:
-    unseen = _unseen_probabilities(harder.features, observed)
-    return {"auc": _auc(unseen, harder), **_rates(unseen, harder.answerable, threshold)}
+def _rows(observed: _Observations, chosen: npt.NDArray[np.int64] | None = None) -> tuple[Floats, Floats, Floats]:
+    """Return features, labels and weights of some questions, asked in all three ways; both labels weigh the same."""
+    kinds = (observed.answerable, observed.without_work, observed.without_answer)
+    picked = [kind if chosen is None else kind[chosen] for kind in kinds]
+    count = len(picked[0])
+    return np.vstack(picked), np.repeat([1.0, 0.0, 0.0], count), np.repeat([2.0, 1.0, 1.0], count)
 
 
-def _unseen_probabilities(features: Floats, observed: _Observations) -> Floats:
-    """Return the probability of each row of `features` by a model fitted on observations of other works."""
-    probabilities = np.empty(len(features))
-    for fitted, asked in GroupKFold(_FOLDS).split(features, groups=observed.works):
-        model = _logistic().fit(observed.features[fitted], observed.answerable[fitted])
-        probabilities[asked] = model.predict_proba(features[asked])[:, 1]
-    return probabilities
+def _unseen_probabilities(observed: _Observations) -> tuple[Floats, Floats, Floats]:
+    """Return the probabilities of all rows, each by a model fitted on questions about other works."""
+    kinds = (observed.answerable, observed.without_work, observed.without_answer)
+    answerable, without_work, without_answer = (np.empty(len(kind)) for kind in kinds)
+    for fitted, asked in GroupKFold(_FOLDS).split(observed.works, groups=observed.works):
+        model = _logistic().fit(*_rows(observed, fitted))
+        for kind, probabilities in zip(kinds, (answerable, without_work, without_answer), strict=True):
+            probabilities[asked] = model.predict_proba(kind[asked])[:, 1]
+    return answerable, without_work, without_answer
 
 
 def _logistic() -> LogisticRegression:
     return LogisticRegression(C=_INVERSE_PENALTY, max_iter=5_000)
 
 
-def _threshold(probabilities: Floats, answerable: npt.NDArray[np.bool_], most_wrong_answers: float) -> float:
-    """Return the lowest threshold, rounded up, that answers at most that share of what has no answer."""
-    unanswerable = np.sort(probabilities[~answerable])[::-1]
-    allowed = int(most_wrong_answers * len(unanswerable))
+def _threshold(unanswerable: Floats, most_wrong_answers: float) -> float:
+    """Return the lowest threshold, in whole ten-thousandths, that lets through at most that share."""
+    falling = np.sort(unanswerable)[::-1]
+    allowed = int(most_wrong_answers * len(falling))
     step = 10**_DIGITS
-    return min(1.0, (math.floor(float(unanswerable[allowed]) * step) + 1) / step)
+    return min(1.0, (math.floor(float(falling[allowed]) * step) + 1) / step)
 
 
-def _rates(probabilities: Floats, answerable: npt.NDArray[np.bool_], threshold: float) -> dict[str, float]:
-    answered = probabilities >= threshold
-    return {
-        "wrong_answers": round(float(answered[~answerable].mean()), _DIGITS),
-        "wrong_refusals": round(float((~answered[answerable]).mean()), _DIGITS),
-    }
+def _cosines(features: Floats) -> Floats:
+    cosines: Floats = features[:, FEATURES.index("cosine")]
+    return cosines
 
 
-def _auc(scores: Floats, observed: _Observations) -> float:
-    return round(float(roc_auc_score(observed.answerable, scores)), _DIGITS)
+def _share(of: npt.NDArray[np.bool_]) -> float:
+    return round(float(of.mean()), _DIGITS)
+
+
+def _auc(answerable: Floats, unanswerable: Floats) -> float:
+    labels = np.repeat([1, 0], [len(answerable), len(unanswerable)])
+    return round(float(roc_auc_score(labels, np.concatenate([answerable, unanswerable]))), _DIGITS)

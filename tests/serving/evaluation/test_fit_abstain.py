@@ -8,7 +8,7 @@ import pytest
 
 from ragstone.runtime.errors import UsageError
 from ragstone.runtime.settings import Settings
-from serving.evaluation.fit_abstain import _rates, _threshold, fit_abstain
+from serving.evaluation.fit_abstain import MOST_WRONG_ANSWERS, _threshold, fit_abstain
 from tests.serving.evaluation.pipeline import ParagraphPipeline
 
 PLACES = ["Aldermoor", "Brackwater", "Caldbeck", "Dunmere", "Eastholm", "Farrowdale"]
@@ -44,28 +44,26 @@ def places_folder(folder: Path, places: list[str]) -> Path:
 
 def test_a_fit_tells_questions_with_an_answer_from_those_without(settings: Settings, tmp_path: Path) -> None:
     model = fit_abstain(settings, places_folder(tmp_path / "places", PLACES), ParagraphPipeline())
-    evidence = model.evidence
-    assert (evidence["data_set"], evidence["answerable"], evidence["unanswerable"]) == ("places", 54, 54)
     assert set(model.coefficients) == {"cosine", "chunk_coverage", "sentence_coverage"}
-    assert evidence["auc"] > 0.95
-    assert evidence["wrong_answers"] <= 0.05
-    # Neighbours about the same place are near, so leaving them in makes it harder.
-    assert evidence["rest_of_the_work_kept"]["auc"] <= evidence["auc"]
+    assert (model.evidence["data_set"], model.evidence["questions"]) == ("places", 108)
+    far, near = model.evidence["whole_work_missing"], model.evidence["only_the_answer_missing"]
+    assert far["auc"] > 0.95
+    assert far["wrong_answers"] <= MOST_WRONG_ANSWERS
+    # Its neighbours tell of the same place, so a question is harder to refuse while they are there.
+    assert near["auc"] <= far["auc"]
+    assert near["wrong_answers"] >= far["wrong_answers"]
 
 
 def test_too_few_questions_are_refused_before_anything_is_taken_in(settings: Settings, tmp_path: Path) -> None:
     pipeline = ParagraphPipeline()
     with pytest.raises(UsageError) as refused:
-        fit_abstain(settings, places_folder(tmp_path / "places", PLACES[:2]), pipeline)
-    assert refused.value.got == "18 judged queries that have `answers`"
+        fit_abstain(settings, places_folder(tmp_path / "places", PLACES[:5]), pipeline)
+    assert refused.value.got == "45 judged queries that have `answers`"
     assert pipeline.runs == []
 
 
 def test_the_threshold_lets_through_no_more_wrong_answers_than_allowed() -> None:
-    unanswerable, answerable = np.linspace(0.05, 0.95, 10), np.array([0.3, 0.8, 0.9])
-    probabilities = np.concatenate([unanswerable, answerable])
-    labels = np.array([False] * 10 + [True] * 3)
     # Of ten without an answer one may pass: the threshold stands just above the second largest, 0.85.
-    assert _threshold(probabilities, labels, 0.1) == pytest.approx(0.8501)
-    assert _rates(probabilities, labels, 0.8501) == {"wrong_answers": 0.1, "wrong_refusals": 0.6667}
-    assert _rates(probabilities, labels, 0.0) == {"wrong_answers": 1.0, "wrong_refusals": 0.0}
+    assert _threshold(np.linspace(0.05, 0.95, 10), 0.1) == pytest.approx(0.8501)
+    assert _threshold(np.linspace(0.05, 0.95, 10), 0.0) == pytest.approx(0.9501)
+    assert _threshold(np.array([1.0, 0.2]), 0.0) == 1.0
