@@ -24,9 +24,8 @@ def _group() -> None:
 def tune_abstain(
     context: typer.Context,
     folder: JudgedFolder,
-    seed: Annotated[int, typer.Option(help="Draws the questions whose answers are taken away.")] = 1,
     most_wrong: Annotated[
-        float | None, typer.Option(help="Largest share of questions without an answer that may be answered.")
+        float | None, typer.Option(help="Largest share of questions that may be answered without their work.")
     ] = None,
     save: Annotated[bool, typer.Option("--save", help="Write the model into this home's conf.yaml.")] = False,
 ) -> None:
@@ -38,7 +37,7 @@ def tune_abstain(
     options = invocation(context)
     settings = options.settings()
     share = MOST_WRONG_ANSWERS if most_wrong is None else most_wrong
-    fitted = fit_abstain(settings, folder, run_pipeline, seed=seed, most_wrong_answers=share).model_dump(mode="json")
+    fitted = fit_abstain(settings, folder, run_pipeline, most_wrong_answers=share).model_dump(mode="json")
     if save:
         write_conf(settings.home, {**from_yaml(settings.home / CONF_NAME), "abstain": fitted})
 
