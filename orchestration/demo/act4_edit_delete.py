@@ -18,6 +18,7 @@ from ragstone.runtime.settings import Settings
 from serving.index.snapshot import open_current
 
 _SESSION = "demo-act-4"
+_ADDITION = ", as Ottoline Quarles of Harbour Street has shown"
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,18 @@ class Changes:
 def play(stage: Stage, service: Service) -> tuple[Act, Changes]:
     """Delete, ask, edit, run, ask again. Raises DemoError when a deleted text is answered from."""
     began = time.perf_counter()
-    edited, deleted = choose(stage)
+    edited, deleted = choose(stage, lambda chosen: quotes(service.ask(chosen.question, _SESSION), chosen))
     before = datetime.now(UTC)
     asked = _delete(service, deleted)
     known = _known_texts(stage.settings)
-    addition = _edit(stage, edited)
+    revised = _edit(stage, edited)
     outcomes = run_pipeline(stage)
     embedded = _check_embedded(stage.settings, edited, known, outcomes)
     service.wait_for_index(open_current(stage.settings).manifest.version)
-    again, answer = service.ask(deleted.question, _SESSION), service.ask(addition.question, _SESSION)
+    again, answer = service.ask(deleted.question, _SESSION), service.ask(revised.question, _SESSION)
     check_not_answered_from(again, deleted)
-    check_answered_from_edit(answer, edited, addition)
-    asked += [_row("after the next run", deleted.question, again), _row("", addition.question, answer)]
+    check_answered_from_edit(answer, revised)
+    asked += [_row("after the next run", deleted.question, again), _row("of the edit", revised.question, answer)]
     panels = (
         Panel("Questions around the delete and the edit", ("when", "question", "answer", "cited"), asked),
         steps_panel(outcomes),
@@ -85,38 +86,32 @@ def _check_embedded(
     new = len(texts - known)
     encoded = next(outcome.result for outcome in outcomes if outcome.result.step == "embed").details["texts_encoded"]
     check(encoded == new, "not exactly the changed texts were encoded", got=encoded, wanted=new)
-    check(0 < new < own, "the edit changed no text, or every text of its document", got=new, wanted=f"1 to {own - 1}")
+    check(0 < new <= own, "the edit did not give new texts to its document alone", got=new, wanted=f"1 to {own}")
     return len(texts), own, new, new
 
 
-@dataclass(frozen=True)
-class Addition:
-    """A sentence put into a document, and a question only it answers."""
-
-    sentence: str
-    question: str
-
-
-def _edit(stage: Stage, chosen: Chosen) -> Addition:
-    """Put a sentence in front of the chosen one, in the source file itself."""
+def _edit(stage: Stage, chosen: Chosen) -> Chosen:
+    """Go on with the chosen sentence in the source file itself; return the document's new sentence."""
     path = stage.corpus / chosen.document.source_uri
-    name = path.stem
-    addition = Addition(
-        f"The page on {name} was revised by Ottoline Quarles of Harbour Street.",
-        f"Who revised the page on {name}?",
-    )
     text = path.read_text("utf-8")
-    first_line = chosen.sentence.splitlines()[0]
-    position = text.index(first_line)
-    path.write_text(f"{text[:position]}{addition.sentence} {text[position:]}", "utf-8")
-    return addition
+    found = chosen.place_in(text)
+    check(found is not None, "the sentence is not in the file", where=str(path), got="no match", wanted=chosen.sentence)
+    assert found is not None
+    end = found.end() - len(".")
+    path.write_text(f"{text[:end]}{_ADDITION}{text[end:]}", "utf-8")
+    return Chosen(chosen.document, f"{chosen.sentence.removesuffix('.')}{_ADDITION}.")
+
+
+def quotes(answer: dict[str, Any], chosen: Chosen) -> bool:
+    """Return whether the answer quotes the chosen sentence from the chosen document."""
+    own = [item["quote"] for item in answer["citations"] if item["document_id"] == chosen.document.document_id]
+    return any(chosen.sentence in quote or quote in chosen.sentence for quote in own)
 
 
 def check_answered_from(answer: dict[str, Any], chosen: Chosen) -> None:
     """Raise DemoError unless the answer quotes the chosen sentence from the chosen document."""
-    quotes = [item["quote"] for item in answer["citations"] if item["document_id"] == chosen.document.document_id]
     check(
-        any(chosen.sentence in quote or quote in chosen.sentence for quote in quotes),
+        quotes(answer, chosen),
         "a document that is to be deleted was not answered from before",
         where=chosen.question,
         got=f"{shortened(answer['answer'])} (cited: {_cited(answer)})",
@@ -136,15 +131,15 @@ def check_not_answered_from(answer: dict[str, Any], chosen: Chosen) -> None:
     )
 
 
-def check_answered_from_edit(answer: dict[str, Any], chosen: Chosen, addition: Addition) -> None:
-    """Raise DemoError unless the answer says, from the chosen document, the sentence that was put into it."""
+def check_answered_from_edit(answer: dict[str, Any], revised: Chosen) -> None:
+    """Raise DemoError unless the answer says, from the chosen document, the sentence as it is after the edit."""
     documents = {citation["document_id"] for citation in answer["citations"]}
     check(
-        chosen.document.document_id in documents and addition.sentence in one_line(answer["answer"]),
+        revised.document.document_id in documents and one_line(revised.sentence) in one_line(answer["answer"]),
         "the edited text is not answered from",
-        where=addition.question,
+        where=revised.question,
         got=f"{shortened(answer['answer'])} (cited: {_cited(answer)})",
-        wanted=addition.sentence,
+        wanted=f"{revised.document.source_uri}: {revised.sentence}",
     )
 
 

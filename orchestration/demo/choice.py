@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +21,7 @@ _FEWEST_WORDS: Final = 9
 # Code, tables and lists of links are sentences to no reader.
 _MOSTLY_PROSE: Final = 0.9
 # A sentence of a long document is one voice among many in its chunk; the acts are about deletes, not about retrieval.
-_SMALLEST_EDITED: Final = 1_500
+_SMALLEST_EDITED: Final = 3_000
 _LARGEST_DOCUMENT: Final = 12_000
 
 
@@ -45,22 +46,37 @@ class Chosen:
         """Return a question that the sentence answers, made from the sentence itself."""
         return f'Where is it said that "{one_line(self.sentence)}"?'
 
+    def place_in(self, text: str) -> re.Match[str] | None:
+        """Return where the sentence stands in a text whose lines may be broken elsewhere, or None."""
+        return re.search(r"\s+".join(map(re.escape, self.sentence.split())), text)
 
-def choose(stage: Stage) -> tuple[Chosen, Chosen]:
-    """Return the document to edit and the document to delete.
 
-    The one to edit is plain text, where a sentence of the text is one of the file, and has more than a chunk or two, so
-    that what stays as it was can be seen.
+def choose(stage: Stage, is_answered_from: Callable[[Chosen], bool]) -> tuple[Chosen, Chosen]:
+    """Return the document to edit and the document to delete: in the seed's order, the first that can be asked about.
+
+    A sentence drowned by the rest of its chunk is not found by its own question; that says nothing of deletes, so
+    `is_answered_from` has the last word. The one to edit is plain text, where a sentence of the text is one of the
+    file, and has more than a chunk or two, so that what stays as it was can be seen. Raises DemoError.
     """
-    documents = _documents(stage)
-    candidates = _candidates(documents)
+    candidates = _candidates(_documents(stage))
     order = random.Random(stage.seed).sample(candidates, len(candidates))
-    deleted = order[0]
-    return next(chosen for chosen in order if chosen != deleted and _can_be_edited(chosen.document)), deleted
+    deleted = _first(order, is_answered_from)
+    rest = (chosen for chosen in order if chosen != deleted and _can_be_edited(stage, chosen))
+    return _first(rest, is_answered_from), deleted
 
 
-def _can_be_edited(document: Document) -> bool:
-    return document.source_uri.endswith(".txt") and len(document.text) >= _SMALLEST_EDITED
+def _first(order: Iterable[Chosen], is_answered_from: Callable[[Chosen], bool]) -> Chosen:
+    for chosen in order:
+        if is_answered_from(chosen):
+            return chosen
+    raise DemoError("no document is answered from by its own sentence", got=0, wanted="at least 1 for either act")
+
+
+def _can_be_edited(stage: Stage, chosen: Chosen) -> bool:
+    name, text = chosen.document.source_uri, chosen.document.text
+    if not name.endswith(".txt") or len(text) < _SMALLEST_EDITED:
+        return False
+    return chosen.place_in((stage.corpus / name).read_text("utf-8")) is not None
 
 
 def _documents(stage: Stage) -> list[Document]:
@@ -77,8 +93,6 @@ def _candidates(documents: Sequence[Document]) -> list[Chosen]:
         if len(document.text) <= _LARGEST_DOCUMENT and document.source_uri not in SOURCES:
             own = [sentence for sentence in _prose(document.text) if _holders(sentence, texts) == 1]
             found.extend([Chosen(document, max(own, key=lambda one: _rarity(one, spread)))] if own else [])
-    if len(found) < 2:
-        raise DemoError("too few documents have a sentence of their own", got=len(found), wanted="2")
     return found
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from orchestration.demo.act2_questions import check_answered, check_opens, check_refused
 from orchestration.demo.act4_edit_delete import (
-    Addition,
     check_answered_from,
     check_answered_from_edit,
     check_not_answered_from,
@@ -19,7 +18,7 @@ from ragstone.runtime.errors import EXIT_FAILED, exit_code
 SENTENCE = "The kettle in the harbour office\nmust never be descaled."
 CHOSEN = Chosen(Document("d1", "notes/kettle.txt", f"Kettles. {SENTENCE}"), SENTENCE)
 QUESTION = Question("Must it be descaled?", "notes/kettle.txt", "must never")
-ADDITION = Addition("The page was revised by Ottoline Quarles.", "Who revised the page?")
+REVISED = Chosen(CHOSEN.document, f"{SENTENCE[:-1]}, as Ottoline has shown.")
 
 
 def answer(text=f"“{SENTENCE}” [1]", document="d1", uri="notes/kettle.txt", quote=SENTENCE):
@@ -74,10 +73,10 @@ def test_after_the_delete_other_documents_may_be_answered_from():
 
 
 def test_the_edit_must_be_answered_from_in_its_own_words():
-    check_answered_from_edit(answer(text=f"“{ADDITION.sentence}” [1]"), CHOSEN, ADDITION)
-    for given in (NOTHING, answer(), answer(text=ADDITION.sentence, document="d2")):
+    check_answered_from_edit(answer(text=f"“{REVISED.sentence}” [1]"), REVISED)
+    for given in (NOTHING, answer(), answer(text=REVISED.sentence, document="d2")):
         with pytest.raises(DemoError, match="not answered from"):
-            check_answered_from_edit(given, CHOSEN, ADDITION)
+            check_answered_from_edit(given, REVISED)
 
 
 def test_a_failed_assertion_ends_the_demo_with_exit_code_1(command, monkeypatch):
