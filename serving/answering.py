@@ -6,8 +6,8 @@ An answer is recorded before it is given: whoever holds one can ask where it com
 from __future__ import annotations
 
 import json
+import secrets
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -147,7 +147,7 @@ class Answerer:
 
     def _find(self, question: Question, watch: Stopwatch) -> _Found:
         asked_at = datetime.now(UTC)
-        session_id = question.session_id or uuid.uuid4().hex
+        session_id = question.session_id or secrets.token_hex(16)
         with told_as_unavailable("the conversation cannot be read"):
             earlier = self.sessions.turns(question.principal, session_id) if question.session_id else ()
         online_watermark = self.reader.watermark()
@@ -201,7 +201,7 @@ class Answerer:
         answer = Answer(
             answer=outcome.draft.text,
             session_id=found.session_id,
-            answer_id=uuid.uuid4().hex,
+            answer_id=secrets.token_hex(16),
             turn=found.earlier[-1].number + 1 if found.earlier else 1,
             citations=outcome.draft.citations,
             abstained=outcome.abstained,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
-import uuid
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -128,7 +128,7 @@ class _Capped:
 def _request_id(scope: Scope) -> bytes:
     """Return the caller's own request id where it is a plain word, else a new one."""
     given = next((value for name, value in scope["headers"] if name == REQUEST_ID_HEADER), b"")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex.encode()
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16).encode()
 
 
 def _content_length(scope: Scope) -> int:

@@ -45,23 +45,28 @@ def checked_question(request: Request, field: str, question: str) -> str:
     settings allow.
     """
     most = services_of(request).settings.serving.max_question_chars
-    where = f"{request.method} {request.url.path}, body.{field}"
+    stripped = question.strip()
     if len(question) > most:
         raise TooLargeError(
             "the question is too long",
-            where=where,
+            where=_place(request, field),
             got=f"{len(question):,} characters",
             wanted=f"at most {most:,} characters",
             next_step="ask more briefly, or raise serving.max_question_chars",
         )
-    stripped = question.strip()
     if not stripped:
-        raise BadInputError("the question is empty", where=where, got=shown(question), wanted="a question")
+        raise BadInputError(
+            "the question is empty", where=_place(request, field), got=shown(question), wanted="a question"
+        )
     if _SURROGATE.search(stripped):
         raise BadInputError(
             "the question is not Unicode text",
-            where=where,
+            where=_place(request, field),
             got=f"half of a surrogate pair in {shown(stripped)}",
             wanted="whole characters",
         )
     return stripped
+
+
+def _place(request: Request, field: str) -> str:
+    return f"{request.method} {request.url.path}, body.{field}"
