@@ -43,6 +43,8 @@ def recorded_run(step: str, function: StepFunction, settings: Settings, run_id: 
             raise
     _record(settings, run_id, result, started_at, None)
     _count(result)
+    # A batch process ends before anybody could ask it, so its metrics are left where a node exporter collects them.
+    metrics.write_batch_metrics(settings.home / "logs" / "metrics.prom")
     return result
 
 

@@ -1,7 +1,7 @@
 """Spans around steps and the stages of a request.
 
-Without `configure_tracing` a span costs next to nothing and records nothing. With it, every log line inside a span
-carries its trace id; spans leave the process only through an exporter that the deployment adds to the provider.
+Without a tracer provider a span costs next to nothing and records nothing. Where the deployment installs one, as
+`opentelemetry-instrument` does, spans go where it says, and every log line inside a span carries its trace id.
 """
 
 from __future__ import annotations
@@ -14,16 +14,6 @@ from opentelemetry import trace
 
 TRACER_NAME: Final = "ragstone"
 Attribute = str | bool | int | float
-
-
-def configure_tracing(service: str) -> None:
-    """Record spans under a service name, unless the deployment has installed a provider of its own before."""
-    # The SDK is only needed where traces are wanted: commands that answer at once do without.
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        trace.set_tracer_provider(TracerProvider(resource=Resource.create({"service.name": service})))
 
 
 @contextmanager

@@ -58,3 +58,14 @@ def test_the_accepted_batch_is_that_of_the_runs_that_passed(settings):
     recorded_run("validate", lambda *_: result("blocked", watermark=9), settings, "run-3")
     assert accepted_batch(settings.lake_root) == 4
     assert read.query(settings.lake_root, "SELECT count(*) AS n FROM runs", runs=RUNS)["n"].to_pylist() == [3]
+
+
+def test_a_run_leaves_its_metrics_for_a_collector(settings):
+    def step(_settings, _run_id):
+        return StepResult("ingest", "ok", "items", accepted=2)
+
+    recorded_run("ingest", step, settings, "run-1")
+
+    left = (settings.home / "logs" / "metrics.prom").read_text("utf-8")
+    assert 'ragstone_pipeline_rows_total{outcome="accepted",step="ingest"}' in left
+    assert 'pipeline_step_duration_seconds_count{step="ingest"}' in left
