@@ -16,7 +16,7 @@ from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from spark_jobs import lake
 from spark_jobs.embedding_task import EmbeddingTask
-from spark_jobs.persistence import persisted
+from spark_jobs.persistence import detached, persisted
 from spark_jobs.quality.audit import audit_candidates
 from spark_jobs.session import open_session
 from spark_jobs.transforms.embeddings import (
@@ -46,7 +46,7 @@ def embed_batch(settings: Settings, run_id: str, task: EmbeddingTask) -> Embedde
     rows = lake.read_table(spark, root, task.table)
     living = lake.state(spark, root, SILVER_CHUNKS).select("chunk_id")
     with ExitStack() as kept:
-        pending = kept.enter_context(persisted(_pending(spark, chunks, rows, task)))
+        pending = kept.enter_context(persisted(detached(_pending(spark, chunks, rows, task))))
         known = _known(pending, rows, task)
         encoded = kept.enter_context(persisted(_encoded(pending, known, settings, task)))
         details = _encode(encoded, task)

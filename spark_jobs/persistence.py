@@ -1,9 +1,10 @@
-"""Frames that are kept while they are read more than once."""
+"""Frames that are read more than once: kept while they are, and planned once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pyspark.sql import DataFrame
 
@@ -15,3 +16,15 @@ def persisted(frame: DataFrame) -> Iterator[DataFrame]:
         yield frame.persist()
     finally:
         frame.unpersist()
+
+
+def detached(frame: DataFrame) -> DataFrame:
+    """Return the same rows under a plan that starts with them, for rows that many queries are asked of.
+
+    Each query would otherwise plan everything the rows came from, which takes longer than running it. Unlike a local
+    checkpoint the rows can be computed again when a worker is lost. They are copied one by one: too slow for vectors.
+    """
+    # Only the JVM's own createDataFrame takes rows that never pass through Python.
+    jvm_session: Any = frame.sparkSession._jsparkSession
+    jvm_frame: Any = frame._jdf
+    return DataFrame(jvm_session.createDataFrame(jvm_frame.javaRDD(), jvm_frame.schema()), frame.sparkSession)

@@ -27,7 +27,7 @@ from ragstone.runtime.errors import ConfigError, QualityGateError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.metrics import QUALITY_CHECK_FAILURES
 from ragstone.runtime.settings import Settings
-from spark_jobs.persistence import persisted
+from spark_jobs.persistence import detached, persisted
 from spark_jobs.quality.deequ import FAILED_RULES, REJECTED, Verdict, judge_batch, judge_rows
 from spark_jobs.quality.measures import Measurement, measurement
 from spark_jobs.quality.rejections import rejections, resolve_passed
@@ -105,13 +105,13 @@ def _judge(
     """Let Deequ judge the rows, move failing ones to quarantine, and close entries of rows that now pass."""
     measured = way.measure(living, parents, settings)
     _check_columns(rules, measured)
-    with persisted(measured):
+    with persisted(detached(measured)) as measured:
         rows = measured.count()
         if rows == 0:
             # Deequ fails nearly every rule on no rows at all.
             return _Judgement(0, (), (), ())
         judged, row_verdicts = judge_rows(measured, rules.rows)
-        with persisted(judged):
+        with persisted(detached(judged)) as judged:
             failing = judged.filter(f"{REJECTED} = 1").collect()
             _check_applied(rules, row_verdicts, failing)
             gate_verdicts = judge_batch(judged, rules.gate)
