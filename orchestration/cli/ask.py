@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
-from rich.markup import escape
 
 from orchestration.cli.invocation import invocation
 from orchestration.cli.output import emit, table
 from ragstone.contracts.names import PUBLIC_GROUP
 from ragstone.contracts.records import Principal
+from ragstone.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from ragstone.runtime.settings import Settings
@@ -70,14 +70,15 @@ def why_not(
 
     options = invocation(context)
     settings = options.settings()
-    diagnosis = diagnose(settings, document, question, asker(group or ()), k or settings.serving.top_k)
+    text = checked(settings, question)
+    diagnosis = diagnose(settings, document, text, asker(group or ()), k or settings.serving.top_k)
 
     def show(screen: Console) -> None:
         rows = [(stage.name, stage.outcome, stage.found) for stage in diagnosis.stages]
         screen.print(table(f"{document} on its way to the answer", ("stage", "outcome", "found"), rows))
-        screen.print(escape(diagnosis.verdict), soft_wrap=True, style="bold")
+        screen.print(diagnosis.verdict, soft_wrap=True, style="bold")
         if diagnosis.next_step:
-            screen.print(f"next: {escape(diagnosis.next_step)}", soft_wrap=True)
+            screen.print(f"next: {diagnosis.next_step}", soft_wrap=True)
 
     emit(options, diagnosis, show)
 
@@ -111,11 +112,13 @@ def answer_in_process(settings: Settings, question: str, groups: Sequence[str]) 
     from serving.deadline import Deadline
     from serving.services import open_services
 
+    text = checked(settings, question)
+
     async def answered() -> Answer:
         services = open_services(settings)
         try:
             deadline = Deadline.after_ms(settings.serving.deadline_ms)
-            return await services.answerer.answer(Question(question, asker(groups), None, deadline))
+            return await services.answerer.answer(Question(text, asker(groups), None, deadline))
         finally:
             await services.close()
 
@@ -124,7 +127,7 @@ def answer_in_process(settings: Settings, question: str, groups: Sequence[str]) 
 
 def show_answer(screen: Console, answer: Answer) -> None:
     """Print an answer with its citations."""
-    screen.print(escape(answer.answer), soft_wrap=True, style="bold")
+    screen.print(answer.answer, soft_wrap=True, style="bold")
     if answer.citations:
         rows = [
             (item.marker, item.title, item.source_uri, f"{item.char_start}-{item.char_end}")
@@ -132,6 +135,19 @@ def show_answer(screen: Console, answer: Answer) -> None:
         ]
         screen.print(table(None, ("", "title", "source", "characters"), rows))
     screen.print(f"answer {answer.answer_id} · {answer.timings_ms['total']:.0f} ms · index {answer.index_version}")
+
+
+def checked(settings: Settings, question: str) -> str:
+    """Return a question that may be asked. Raises UsageError when it is empty or longer than the settings allow."""
+    most = settings.serving.max_question_chars
+    if not question.strip() or len(question) > most:
+        raise UsageError(
+            "the question cannot be asked",
+            where="QUESTION",
+            got=f"{len(question):,} characters" if question.strip() else "nothing",
+            wanted=f"1 to {most:,} characters (serving.max_question_chars)",
+        )
+    return question.strip()
 
 
 @contextmanager
@@ -147,8 +163,9 @@ def opened(settings: Settings) -> Iterator[Services]:
 
 
 def _retrieved(settings: Settings, question: str, groups: Sequence[str], k: int | None) -> Retrieval:
+    text = checked(settings, question)
     with opened(settings) as services:
-        return services.retriever.retrieve(question, asker(groups), k or settings.serving.top_k)
+        return services.retriever.retrieve(text, asker(groups), k or settings.serving.top_k)
 
 
 def _hit_table(retrieval: Retrieval) -> RenderableType:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from orchestration.cli.invocation import Invocation, invocation
 from orchestration.cli.output import console, emit, table
@@ -61,5 +60,5 @@ def _show(screen: Console, act: Act) -> None:
     for panel in act.panels:
         screen.print(table(panel.title, panel.columns, panel.rows))
     for sentence in act.asserted:
-        screen.print(f"asserted: {escape(sentence)}", style="green")
+        screen.print(f"asserted: {sentence}", style="green")
     screen.print()

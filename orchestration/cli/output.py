@@ -18,6 +18,8 @@ from rich.text import Text
 from orchestration.cli.invocation import Invocation
 from ragstone.runtime.errors import RagstoneError
 
+_WIDTH_OFF_TERMINAL = 140
+
 Show = Callable[[Console], None]
 
 
@@ -31,8 +33,11 @@ def emit(invocation: Invocation, document: Any, show: Show) -> None:
 
 def console() -> Console:
     """Return the console for people. Off a terminal it is wide, so that tables in logs keep their columns."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=140)
+    # What is printed comes from documents: brackets and colons in it are no markup.
+    plain = Console(markup=False, emoji=False, highlight=False)
+    if not plain.is_terminal:
+        plain.width = _WIDTH_OFF_TERMINAL
+    return plain
 
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:
@@ -59,13 +64,9 @@ def show_error(invocation: Invocation, error: RagstoneError) -> None:
 
 
 def _cell(value: object) -> str:
-    from rich.markup import escape
-
     if value is None:
         return ""
-    return (
-        f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else escape(str(value))
-    )
+    return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _plain(value: object) -> Any:

@@ -82,6 +82,16 @@ def test_why_shows_scores_drops_decision_and_timings(command, settings):
         assert part in told.out
 
 
+@pytest.mark.parametrize("name", ["ask", "search", "why"])
+@pytest.mark.parametrize(("question", "got"), [("q" * 100_000, "100,000 characters"), ("  ", "nothing")])
+def test_questions_that_cannot_be_asked_are_refused_by_name(command, name, question, got):
+    told = command("--json", name, question)
+
+    assert told.code == 2
+    assert told.document["error"]["got"] == got
+    assert "4,000 characters" in told.document["error"]["wanted"]
+
+
 def stages_of(settings, document, question=QUESTION, principal=EVERYONE, k=4):
     diagnosis = diagnose(settings, document, question, principal, k)
     assert all(stage.outcome == PASSED for stage in diagnosis.stages[:-1])
