@@ -58,7 +58,9 @@ class DocumentFeatures:
     event_timestamp: datetime
 
 
-# Most values are short and shared by many rows (groups, flags, numbers, times), and decoding is half of a read's work.
+# Every read asks Redis; only what bytes mean is remembered, for decoding them is half of a read's work. Rows come again
+# with popular documents, and most values are short and shared by many rows: groups, flags, numbers, times.
+_REMEMBERED_ROWS: Final = 4_096
 _SHORT_BYTES: Final = 48
 _decode_short = lru_cache(maxsize=65_536)(decode)
 _decode_moment = lru_cache(maxsize=4_096)(decode_time)
@@ -126,20 +128,20 @@ class OnlineReader:
         """Close the connections to Redis."""
         self._client.close()
 
-    def _rows(self, chunks: Sequence[str], documents: Sequence[str]) -> list[list[bytes | None]]:
+    def _rows(self, chunks: Sequence[str], documents: Sequence[str]) -> list[tuple[bytes | None, ...]]:
         with self._client.pipeline(transaction=False) as pipeline:
             for name in chunks:
                 queue(pipeline, "HMGET", entity_key(self._project, CHUNK_METADATA.join_key, name), *_CHUNK_FIELDS)
             for name in documents:
                 queue(pipeline, "HMGET", entity_key(self._project, ACCESS.join_key, name), *_DOCUMENT_FIELDS)
             try:
-                rows: list[list[bytes | None]] = pipeline.execute()
+                return [tuple(row) for row in pipeline.execute()]
             except redis.RedisError as failed:
                 raise _unavailable(failed) from failed
-        return rows
 
 
-def _chunk(chunk_id: str, row: Sequence[bytes | None]) -> ChunkFeatures | None:
+@lru_cache(maxsize=_REMEMBERED_ROWS)
+def _chunk(chunk_id: str, row: tuple[bytes | None, ...]) -> ChunkFeatures | None:
     time, *stored = row
     if time is None:
         return None
@@ -160,7 +162,8 @@ def _chunk(chunk_id: str, row: Sequence[bytes | None]) -> ChunkFeatures | None:
     )
 
 
-def _document(document_id: str, row: Sequence[bytes | None]) -> DocumentFeatures | None:
+@lru_cache(maxsize=_REMEMBERED_ROWS)
+def _document(document_id: str, row: tuple[bytes | None, ...]) -> DocumentFeatures | None:
     # Only access counts: statistics that outlived a swept access row must not make a document look alive.
     time, acl, active = row[: len(_ACCESS_FIELDS)]
     if time is None:
