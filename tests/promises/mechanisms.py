@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from dataclasses import replace
 
 import pytest
 
@@ -13,7 +12,10 @@ from ragstone.features import access, point_in_time, training
 from ragstone.features import materialize as materialize_step
 from ragstone.features.marker import NO_MARKER
 from serving.index import build, snapshot
+from serving.index.files import MANIFEST_FILE, sha256_of
+from serving.index.pointer import Pointer, write_pointer
 from serving.retrieval import retriever
+from spark_jobs import document_batch
 from spark_jobs.sources import scan
 from tests.network_guard.outside import OUTSIDE, PORT
 
@@ -47,8 +49,26 @@ def lose_rejected_items(patch: Patch) -> None:
     patch.setattr(scan, "_compare", lose)
 
 
+def publish_while_building(patch: Patch) -> None:
+    """Promise 3: what is served changes before the run has ended."""
+    make = build._build
+
+    def make_and_point(settings, run_id, known_by):
+        manifest = make(settings, run_id, known_by)
+        digest = sha256_of(settings.index_root / manifest.version / MANIFEST_FILE)
+        write_pointer(settings.index_root, Pointer(version=manifest.version, manifest_sha256=digest, held_back=None))
+        return manifest
+
+    patch.setattr(build, "_build", make_and_point)
+
+
+def forget_known_chunks(patch: Patch) -> None:
+    """Promise 3: a rerun does not look at what the killed run had written."""
+    patch.setattr(document_batch, "known_chunks", lambda _root, _document_ids: {})
+
+
 def publish_before_verifying(patch: Patch) -> None:
-    """Promises 3 and 4: the gate of an index lets everything pass."""
+    """Promise 4: the gate of an index lets everything pass."""
     patch.setattr(build, "verify", lambda _snapshot, _settings: ())
 
 
@@ -72,7 +92,7 @@ def name_another_encoder_in_health(patch: Patch) -> None:
     from serving import services
 
     check = services.Services.check
-    patch.setattr(services.Services, "check", lambda self: replace(check(self), encoder_hash="another"))
+    patch.setattr(services.Services, "check", lambda self: check(self).model_copy(update={"encoder_hash": "another"}))
 
 
 def see_the_future(patch: Patch) -> None:
@@ -95,6 +115,17 @@ def delete_online_alone(patch: Patch) -> None:
     """Promise 8: a delete is online, but neither landed nor in the lake."""
     patch.setattr(access, "append_rows", lambda *_row: 0)
     patch.setattr(access.LandingZone, "append_batch", _batch_that_is_not_written)
+
+
+def take_deleted_items_in_again(patch: Patch) -> None:
+    """Promise 8: ingest looks at the item of a deleted document as if it were new."""
+    compare = scan._compare
+
+    def forget(found, connector, item, before, landing):
+        deleted = before is not None and before.change == "deleted"
+        compare(found, connector, item, None if deleted else before, landing)
+
+    patch.setattr(scan, "_compare", forget)
 
 
 def _batch_that_is_not_written(landing, envelopes, run_id=None):

@@ -93,8 +93,16 @@ PROMISES = (
         ),
     ),
     Promise("2-counts", checks_of_runs.check_counts, (mechanisms.lose_rejected_items,)),
-    Promise("3-kill-in-preprocess", partial(checks_of_runs.check_kill, kill=partial(killed_at_append, 1)), ()),
-    Promise("3-kill-before-publish", partial(checks_of_runs.check_kill, kill=killed_at_publish), ()),
+    Promise(
+        "3-kill-in-preprocess",
+        partial(checks_of_runs.check_kill, kill=partial(killed_at_append, 1)),
+        (mechanisms.forget_known_chunks,),
+    ),
+    Promise(
+        "3-kill-before-publish",
+        partial(checks_of_runs.check_kill, kill=killed_at_publish),
+        (mechanisms.publish_while_building,),
+    ),
     Promise(
         "4-index-gate",
         checks_of_answers.check_index_gate,
@@ -125,7 +133,7 @@ PROMISES = (
     Promise(
         "8-delete-outlives-ingest",
         partial(checks_of_answers.check_delete, meanwhile=Company.run),
-        (mechanisms.delete_online_alone,),
+        (mechanisms.take_deleted_items_in_again,),
     ),
     Promise("9-bad-input", checks_of_runs.check_bad_input, (mechanisms.stop_at_bad_input,)),
     Promise("10-nothing-leaves", checks_of_data.check_nothing_leaves, (mechanisms.phone_home,)),
