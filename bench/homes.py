@@ -16,7 +16,7 @@ import yaml
 
 from ragstone.runtime.logging import configure_logging
 from ragstone.runtime.redis_server import stop_redis
-from ragstone.runtime.settings import Settings, load_settings
+from ragstone.runtime.settings import LogSettings, Settings, load_settings
 
 CORES: Final = 2
 # Where set-up put things is a fact of the machine; every other variable would change what is measured, or where.
@@ -35,10 +35,10 @@ def temporary_home(**sections: Any) -> Iterator[Settings]:
     folder = Path(tempfile.mkdtemp(prefix="ragstone-bench-"))
     home = folder / "home"
     home.mkdir()
-    fixed = {"spark": {"master": f"local[{CORES}]"}, "log": {"level": "warning"}}
-    (home / "conf.yaml").write_text(yaml.safe_dump({**fixed, **sections}), "utf-8")
+    (home / "conf.yaml").write_text(yaml.safe_dump({"spark": {"master": f"local[{CORES}]"}, **sections}), "utf-8")
     settings = load_settings(home=home)
-    configure_logging(settings.log)
+    # Steps that this process runs itself would otherwise drown the progress.
+    configure_logging(LogSettings(level="warning"))
     try:
         yield settings
     finally:
