@@ -29,7 +29,7 @@ from ragstone.runtime.metrics import QUALITY_CHECK_FAILURES
 from ragstone.runtime.settings import Settings
 from spark_jobs.persistence import detached, persisted
 from spark_jobs.quality.deequ import FAILED_RULES, REJECTED, Verdict, judge_batch, judge_rows
-from spark_jobs.quality.measures import Measurement, measurement
+from spark_jobs.quality.measures import measurement
 from spark_jobs.quality.rejections import rejections, resolve_passed
 from spark_jobs.quality.rulesets import Rulesets, columns_named, load_rulesets
 
@@ -48,6 +48,17 @@ class AuditOutcome:
     rejected: int
     ruleset_hash: str
     report: Path | None
+
+
+@dataclass(frozen=True)
+class _Audit:
+    """Who asks, about which table, under which rules."""
+
+    settings: Settings
+    run_id: str
+    step: str
+    spec: TableSpec
+    rules: Rulesets
 
 
 @dataclass(frozen=True)
@@ -79,45 +90,36 @@ def audit_candidates(
     """
     started = time.perf_counter()
     way = measurement(spec)
-    rules = load_rulesets(settings, way.dataset)
-    judgement = _judge(settings, run_id, step, spec, way, rules, _living(candidates), parents)
+    audit = _Audit(settings, run_id, step, spec, load_rulesets(settings, way.dataset))
+    judgement = _judge(audit, way.measure(_living(candidates), parents, settings))
     if judgement.rows == 0:
-        return AuditOutcome(candidates, 0, 0, rules.hash, None)
-    report = _report(spark, settings, run_id, step, spec, rules, judgement, time.perf_counter() - started)
+        return AuditOutcome(candidates, 0, 0, audit.rules.hash, None)
+    report = _report(spark, audit, judgement, time.perf_counter() - started)
     path = quality_reports.record_report(settings, report)
     _log(report, path)
     if report.verdict == quality_reports.BLOCKED:
         raise _blocked(report, path)
     accepted = _without(spark, candidates, way.key, judgement.failing)
-    return AuditOutcome(accepted, judgement.rows, len(judgement.failing), rules.hash, path)
+    return AuditOutcome(accepted, judgement.rows, len(judgement.failing), audit.rules.hash, path)
 
 
-def _judge(
-    settings: Settings,
-    run_id: str,
-    step: str,
-    spec: TableSpec,
-    way: Measurement,
-    rules: Rulesets,
-    living: DataFrame,
-    parents: DataFrame | None,
-) -> _Judgement:
-    """Let Deequ judge the rows, move failing ones to quarantine, and close entries of rows that now pass."""
-    measured = way.measure(living, parents, settings)
-    _check_columns(rules, measured)
-    with persisted(detached(measured)) as measured:
-        rows = measured.count()
-        if rows == 0:
+def _judge(audit: _Audit, rows: DataFrame) -> _Judgement:
+    """Let Deequ judge measured rows, move failing ones to quarantine, and close entries of rows that now pass."""
+    root = audit.settings.lake_root
+    _check_columns(audit.rules, rows)
+    with persisted(detached(rows)) as measured:
+        count = measured.count()
+        if count == 0:
             # Deequ fails nearly every rule on no rows at all.
             return _Judgement(0, (), (), ())
-        judged, row_verdicts = judge_rows(measured, rules.rows)
-        with persisted(detached(judged)) as judged:
+        outcomes, row_verdicts = judge_rows(measured, audit.rules.rows)
+        with persisted(detached(outcomes)) as judged:
             failing = judged.filter(f"{REJECTED} = 1").collect()
-            _check_applied(rules, row_verdicts, failing)
-            gate_verdicts = judge_batch(judged, rules.gate)
-            resolve_passed(settings.lake_root, step, spec.name, judged, run_id)
-    quarantine.set_aside(settings.lake_root, rejections(step, spec.name, failing), run_id)
-    return _Judgement(rows, failing, row_verdicts, gate_verdicts)
+            _check_applied(audit.rules, row_verdicts, failing)
+            gate_verdicts = judge_batch(judged, audit.rules.gate)
+            resolve_passed(root, audit.step, audit.spec.name, judged, audit.run_id)
+    quarantine.set_aside(root, rejections(audit.step, audit.spec.name, failing), audit.run_id)
+    return _Judgement(count, failing, row_verdicts, gate_verdicts)
 
 
 def _living(candidates: DataFrame) -> DataFrame:
@@ -164,30 +166,21 @@ def _without(spark: SparkSession, candidates: DataFrame, key: Sequence[str], fai
     return accepted.unionByName(candidates.filter("NOT active")) if "active" in candidates.columns else accepted
 
 
-def _report(
-    spark: SparkSession,
-    settings: Settings,
-    run_id: str,
-    step: str,
-    spec: TableSpec,
-    rules: Rulesets,
-    judgement: _Judgement,
-    seconds: float,
-) -> QualityReport:
+def _report(spark: SparkSession, audit: _Audit, judgement: _Judgement, seconds: float) -> QualityReport:
     failed = Counter(rule for row in judgement.failing for rule in row[FAILED_RULES])
     # Deequ may pass a rule whose column is null somewhere, and fail just those rows: the rows decide.
     row_outcomes = [_outcome(quality_reports.ROW, verdict, failed[verdict.rule]) for verdict in judgement.row_verdicts]
     gate_outcomes = [_outcome(quality_reports.GATE, verdict, 0) for verdict in judgement.gate_verdicts]
     verdicts = (*judgement.row_verdicts, *judgement.gate_verdicts)
     return QualityReport(
-        run_id=run_id,
-        step=step,
-        dataset=spec.name,
+        run_id=audit.run_id,
+        step=audit.step,
+        dataset=audit.spec.name,
         verdict=quality_reports.BLOCKED if _any_failed(judgement.gate_verdicts) else quality_reports.PASSED,
         rows=judgement.rows,
         rejected=len(judgement.failing),
-        table_version=table_version(settings.lake_root, spec),
-        ruleset_hash=rules.hash,
+        table_version=table_version(audit.settings.lake_root, audit.spec),
+        ruleset_hash=audit.rules.hash,
         recorded_at=datetime.now(UTC),
         seconds=round(seconds, 3),
         engine=_engine(spark),

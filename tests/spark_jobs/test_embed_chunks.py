@@ -16,6 +16,7 @@ from ragstone.runtime.settings import load_settings
 from spark_jobs import embed_chunks
 from tests.factories import at, make_chunk_row, make_tombstone, write_rows
 from tests.spark_jobs.quality.frames import embedding_row
+from tests.submit import PROJECT, submit
 
 
 @pytest.fixture
@@ -136,6 +137,14 @@ def test_a_failed_gate_appends_nothing_and_a_rejected_vector_waits_until_it_is_r
     quarantine.resolve(settings.lake_root, [entry["entry_id"]], "run-4")
     last = embed_chunks.run(settings, "run-4")
     assert (last.accepted, set(rows_of(settings, table, "run-4"))) == (1, {bad["chunk_id"]})
+
+
+@pytest.mark.spark
+def test_workers_load_the_encoder_under_plain_spark_submit(settings, table):
+    write_chunks(settings, chunk("A text for a worker."))
+    done = submit(settings, PROJECT / "spark_jobs/embed_chunks.py", "--run-id", "submitted")
+    assert done.returncode == 0, done.stdout
+    assert len(rows_of(settings, table, "submitted")) == 1
 
 
 def test_another_encoder_needs_a_space_of_its_own(settings, spec, table):
