@@ -33,9 +33,6 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> int:
     `results` keeps the lines of full runs. Raises OutputsDifferError when the sides of a figure do not agree.
     """
     arguments = _parsed(argv)
-    # Ended from outside, a run leaves no home and no server behind either.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    forget_environment()
     done = _done(results) if arguments.full else set()
     for name in arguments.figures or FIGURES:
         if name in done:
@@ -69,4 +66,7 @@ def _keep(results: Path, line: str) -> None:
 
 
 if __name__ == "__main__":
+    # Ended from outside, a run leaves no home and no server behind either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    forget_environment()
     sys.exit(main())

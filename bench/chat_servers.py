@@ -42,25 +42,31 @@ class Spent:
 
 
 class Meter:
-    """Adds up the processor seconds that threads spend inside functions, by name."""
+    """Adds up the processor seconds that threads spend inside functions, by stage.
+
+    What is spent in a stage within another counts for the inner one alone.
+    """
 
     def __init__(self) -> None:
         self.stages_s: dict[str, float] = {}
+        self._thread = threading.local()
 
     def watch(self, owner: Any, function: str, stage: str) -> None:
         """Meter a function of a module or an object from now on."""
+        self.stages_s.setdefault(stage, 0.0)
         setattr(owner, function, self._metered(getattr(owner, function), stage))
 
     def _metered(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
-        self.stages_s.setdefault(stage, 0.0)
-
         @wraps(function)
         def metered(*arguments: Any, **named: Any) -> Any:
+            before_s, self._thread.inner_s = getattr(self._thread, "inner_s", 0.0), 0.0
             began = time.thread_time()
             try:
                 return function(*arguments, **named)
             finally:
-                self.stages_s[stage] += time.thread_time() - began
+                took_s = time.thread_time() - began
+                self.stages_s[stage] += took_s - self._thread.inner_s
+                self._thread.inner_s = before_s + took_s
 
         return metered
 
@@ -118,7 +124,7 @@ def _serve_chat(pipe: Connection, home: Path) -> None:
         meter.watch(answering, "extract", "extraction")
         meter.watch(services.answerer.sessions, "turns", "session")
         meter.watch(services.answerer.sessions, "append", "session")
-        # Not among the stages that do not count as HTTP, but worth knowing apart.
+        # No HTTP either, but neither retrieval, session nor extraction.
         meter.watch(services.reader, "watermark", "watermark")
         meter.watch(answering.Answerer, "_record", "record")
 
