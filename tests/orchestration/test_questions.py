@@ -14,6 +14,7 @@ from ragstone.contracts.names import PUBLIC_GROUP
 from ragstone.contracts.records import Principal, Rejection
 from ragstone.features.access import delete_document
 from ragstone.lake.landing import LandingZone
+from ragstone.lake.quality_reports import QualityReport, write_report
 from ragstone.lake.quarantine import set_aside
 from ragstone.runtime.settings import load_settings
 from tests.factories import DAY_ZERO, at, make_envelope
@@ -305,3 +306,27 @@ def test_quality_shows_the_outcome_of_every_rule(command, settings):
 
     assert outcomes
     assert outcomes[0]["rule"] in " ".join(command("quality").out.split())
+
+
+def test_quality_shows_a_report_by_its_name(command, settings):
+    audit = QualityReport(
+        run_id="run-9",
+        step="validate",
+        dataset="bronze.documents",
+        verdict="blocked",
+        rows=3,
+        rejected=1,
+        table_version=0,
+        ruleset_hash="0" * 32,
+        recorded_at=DAY_ZERO,
+        seconds=0.5,
+        engine={"deequ": "2.1.0"},
+        rules=(),
+        metrics={},
+    )
+    write_report(settings.reports_root, audit)
+
+    assert "run-9-bronze.documents" in command("--json", "quality").document["reports"]
+    assert "blocked" in command("quality").out
+    assert command("--json", "quality", "--report", audit.name).document["rejected"] == 1
+    assert command("quality", "--report", "none").code == 1
