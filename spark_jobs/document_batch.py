@@ -6,8 +6,7 @@ in between is made good by the next, which finds the chunks it would add already
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,7 @@ from ragstone.runtime.settings import Settings
 from spark_jobs import lake
 from spark_jobs.document_task import DocumentTask, balanced
 from spark_jobs.document_versions import Writing
+from spark_jobs.persistence import persisted
 from spark_jobs.quality.audit import audit_candidates
 from spark_jobs.session import open_session
 from spark_jobs.transforms.documents import ITEM_SCHEMA, SUMMARY, chunk_rows, document_rows, read_documents
@@ -57,7 +57,7 @@ def write_batch(settings: Settings, run_id: str, task: DocumentTask) -> WrittenB
     """
     spark, root = open_session(settings), settings.lake_root
     writing = Writing(settings.landing_root, task.recipe, task.created_at, run_id)
-    with _persisted(read_documents(_items(spark, root, task.to_write), writing)) as versions:
+    with persisted(read_documents(_items(spark, root, task.to_write), writing)) as versions:
         summaries = {row.document_id: row for row in versions.select(*SUMMARY).collect()}
         _set_aside(root, task, summaries, run_id)
         batch = _Appends(root, task)
@@ -197,11 +197,3 @@ def _stats_row(state: DocumentState, summary: Row, writing: Writing) -> dict[str
         "token_count": summary.token_count,
         "change_count": state.versions,
     }
-
-
-@contextmanager
-def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
-    try:
-        yield frame.persist()
-    finally:
-        frame.unpersist()

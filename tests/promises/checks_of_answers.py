@@ -29,8 +29,7 @@ _KILN = "What wood was the old kiln fired with?"
 def check_index_gate(company: Company) -> None:
     """Promise 4: no index goes live unless its gate passed, and readers refuse a broken one."""
     before = company.snapshot.manifest.version
-    company.write("lamp.md", "# The lamp\n\nThe harbour lamp burns rapeseed oil.\n")
-    company.run(last="materialize")
+    delete_document(company.settings, company.document_id("ferry.md"), requested_by="the check")
     with pytest.MonkeyPatch.context() as patch:
         _swap_two_vectors(patch)
         with contextlib.suppress(IndexGateError):

@@ -33,6 +33,7 @@ class Promise:
     name: str
     check: Check
     without: tuple[Callable[[pytest.MonkeyPatch], None], ...]
+    marks: tuple[pytest.MarkDecorator, ...] = ()
 
 
 def killed_at_append(number: int, patch: pytest.MonkeyPatch) -> None:
@@ -97,6 +98,7 @@ PROMISES = (
         "3-kill-in-preprocess",
         partial(checks_of_runs.check_kill, kill=partial(killed_at_append, 1)),
         (mechanisms.forget_known_chunks,),
+        (pytest.mark.full,),
     ),
     Promise(
         "3-kill-before-publish",
@@ -140,7 +142,9 @@ PROMISES = (
 )
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)
+@pytest.mark.parametrize(
+    "promise", [pytest.param(promise, id=promise.name, marks=promise.marks) for promise in PROMISES]
+)
 def test_it_is_kept(company: Company, promise: Promise):
     promise.check(company)
 
@@ -148,7 +152,7 @@ def test_it_is_kept(company: Company, promise: Promise):
 @pytest.mark.parametrize(
     ("promise", "mechanism"),
     [
-        pytest.param(promise, mechanism, id=f"{promise.name}-{mechanism.__name__}")
+        pytest.param(promise, mechanism, id=f"{promise.name}-{mechanism.__name__}", marks=promise.marks)
         for promise in PROMISES
         for mechanism in promise.without
     ],
