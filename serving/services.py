@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import redis
 
@@ -16,7 +17,6 @@ from serving.auth import KeyRing
 from serving.cpu_pool import CpuPool
 from serving.events import RetrievalLog
 from serving.generation.generative import Generator
-from serving.generation.openai_chat import OpenAIChat
 from serving.generation.prompt import load_prompt
 from serving.index.follower import IndexFollower
 from serving.index.manifest import IndexManifest
@@ -24,6 +24,9 @@ from serving.lineage import LineageReader
 from serving.redis_calls import told_as_unavailable
 from serving.retrieval.retriever import Retriever
 from serving.sessions.store import SessionStore
+
+if TYPE_CHECKING:
+    from serving.generation.openai_chat import OpenAIChat
 
 # Calls to Redis and FAISS leave the interpreter's lock, so a few threads more than cores keep the cores busy.
 _THREADS = min(32, 4 + (os.cpu_count() or 1))
@@ -95,4 +98,7 @@ def open_services(settings: Settings) -> Services:
 def _generator(settings: Settings) -> Generator | None:
     if settings.llm.url is None:
         return None
+    # LangChain takes seconds to import, which a service without a language model need not pay.
+    from serving.generation.openai_chat import OpenAIChat
+
     return Generator(OpenAIChat(settings.llm), settings.llm.model, load_prompt(settings))

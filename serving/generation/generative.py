@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ragstone.contracts.identity import stable_hash
 from ragstone.contracts.records import Citation
@@ -11,10 +12,12 @@ from ragstone.runtime.errors import GenerationError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.metrics import LLM_TOKENS
 from serving.generation.citations import CheckedText, Claim, Draft, check_markers, cite, passage_text
-from serving.generation.openai_chat import Completion, OpenAIChat
 from serving.generation.prompt import DONT_KNOW, Passage, Prompt
 from serving.retrieval.ranking import Idf, rank_sentences
 from serving.retrieval.retriever import RetrievedChunk
+
+if TYPE_CHECKING:
+    from serving.generation.openai_chat import Completion, OpenAIChat
 
 
 @dataclass(frozen=True)
