@@ -56,9 +56,15 @@ def target(name: str) -> Callable[..., Any]:
 
 @contextmanager
 def _spark_closed_afterwards() -> Iterator[None]:
+    """Close the session that the run opened; one that was open before is somebody else's."""
+    found_open = _spark_is_open()
     try:
         yield
     finally:
-        # A run in which nothing changed has not imported Spark, and must not do so to close it.
-        if "spark_jobs.session" in sys.modules:
+        if not found_open and _spark_is_open():
             target("spark_jobs.session:close_session")()
+
+
+def _spark_is_open() -> bool:
+    # A run in which nothing changed has not imported Spark, and must not do so to ask.
+    return "spark_jobs.session" in sys.modules and bool(target("spark_jobs.session:session_is_open")())

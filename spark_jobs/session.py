@@ -33,6 +33,11 @@ def open_session(settings: Settings) -> SparkSession:
     return session
 
 
+def session_is_open() -> bool:
+    """Return whether this process has a session."""
+    return SparkSession.getActiveSession() is not None
+
+
 def close_session() -> None:
     """Stop the process's session, if there is one. A later `open_session` starts another."""
     session = SparkSession.getActiveSession()

@@ -56,20 +56,25 @@ def test_an_error_ends_the_run_and_is_recorded(settings):
     assert {row["run_id"] for row in rows} == {"run-1"}
 
 
-def test_a_session_that_was_opened_is_closed_even_after_an_error(settings, monkeypatch):
-    closed: list[bool] = []
+@pytest.mark.parametrize(("open_before", "closed"), [(False, [True]), (True, [])])
+def test_only_a_session_that_the_run_opened_is_closed_even_after_an_error(settings, monkeypatch, open_before, closed):
+    closings: list[bool] = []
 
     class Session:
         @staticmethod
+        def session_is_open() -> bool:
+            return open_before or bool(CALLS)
+
+        @staticmethod
         def close_session() -> None:
-            closed.append(True)
+            closings.append(True)
 
     monkeypatch.setitem(sys.modules, "spark_jobs.session", Session)
 
     with pytest.raises(BadInputError):
         list(runner.run_steps(settings, "run-1", STEPS))
 
-    assert closed == [True]
+    assert closings == closed
 
 
 def test_run_ids_sort_by_time():
