@@ -60,6 +60,8 @@ class _Watch:
 
     def stop(self) -> None:
         self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def seen_s(self) -> float:
         return sum(self._spent_ticks.values()) / os.sysconf("SC_CLK_TCK")
