@@ -90,12 +90,12 @@ def _redis(settings: Settings) -> Finding:
 
 
 def _sources(settings: Settings) -> Finding:
-    gone = [str(source.root) for source in settings.sources.values() if not source.root.is_dir()]
+    gone = [str(root) for root in settings.folders.values() if not root.is_dir()]
     if gone:
         return Finding("sources", MISSING, f"no folder {', '.join(gone)}", f"correct {settings.home / 'conf.yaml'}")
     if not settings.sources:
         return Finding("sources", NOT_YET, "no source is set", "ragstone init FOLDER")
-    return Finding("sources", OK, ", ".join(f"{name}: {source.root}" for name, source in settings.sources.items()))
+    return Finding("sources", OK, ", ".join(f"{name}: {source.place}" for name, source in settings.sources.items()))
 
 
 def _lake(settings: Settings) -> Finding:

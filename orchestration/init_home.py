@@ -88,8 +88,8 @@ def write_conf(home: Path, layer: dict[str, Any]) -> Path:
 
 def survey(settings: Settings, name: str) -> Survey:
     """Return what a source's folder holds, by suffix, most frequent first, as the connector itself sees it."""
-    root = settings.sources[name].root
-    items = target("spark_jobs.sources.connect:connect")(name, settings.sources[name], settings.ingest).items()
+    root = settings.folders[name]
+    items = target("spark_jobs.sources.connect:connect")(name, settings.sources[name], settings.ingest).items({})
     taken = [Path(item.locator) for item in items]
     every = {path for path in root.rglob("*") if path.is_file() and not _hidden(path, root)}
     return Survey(_by_suffix(taken), _by_suffix(every - set(taken)), sum(_size(path) for path in taken))

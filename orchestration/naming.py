@@ -44,15 +44,15 @@ def find_document(settings: Settings, name: str) -> Envelope:
 
 def source_path(settings: Settings, source: str, source_uri: str) -> Path:
     """Return the file that an item of a files source is. Raises NotFoundError when the source is not set any more."""
-    if source not in settings.sources:
-        raise NotFoundError("that source is not configured any more", got=source, wanted=", ".join(settings.sources))
-    return settings.sources[source].root / source_uri
+    if source not in settings.folders:
+        raise NotFoundError("that source is no folder of files, or no longer", got=source, wanted=[*settings.folders])
+    return settings.folders[source] / source_uri
 
 
 def _spellings(settings: Settings, name: str) -> set[str]:
     path = Path(name).absolute()
-    roots = [source.root.absolute() for source in settings.sources.values()]
-    return {name, *(path.relative_to(root).as_posix() for root in roots if path.is_relative_to(root))}
+    roots = [root for root in settings.folders.values() if path.is_relative_to(root)]
+    return {name, *(path.relative_to(root).as_posix() for root in roots)}
 
 
 def _told(envelope: Envelope) -> str:

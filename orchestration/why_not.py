@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestration.naming import find_document, source_path
+from orchestration.naming import find_document
 from ragstone.contracts.records import Envelope, Principal
 from ragstone.contracts.tables import BRONZE_DOCUMENTS, SILVER_CHUNKS, TableSpec, embeddings
 from ragstone.embedding.load import embedding_spec, load_embedder
@@ -101,9 +101,8 @@ def _never_ingested(settings: Settings, name: str) -> tuple[str, str]:
     set_aside = [row for row in open_entries(settings.lake_root, "ingest").to_pylist() if _ends(row["item_key"], name)]
     if set_aside:
         return f"quarantined by ingest: {set_aside[0]['reason']}", "correct the file, then ragstone run"
-    for source in settings.sources:
-        path = source_path(settings, source, name)
-        if path.exists() or Path(name).absolute().is_relative_to(settings.sources[source].root.absolute()):
+    for source, root in settings.folders.items():
+        if (root / name).exists() or Path(name).absolute().is_relative_to(root):
             return (
                 f"never ingested: no run since it appeared, or the patterns of source {source} leave it out",
                 f"ragstone run; include and exclude stand under sources.{source}",

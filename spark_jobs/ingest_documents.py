@@ -20,7 +20,7 @@ from ragstone.runtime.errors import ConfigError, ContractError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from spark_jobs.entrypoint import job_main
-from spark_jobs.sources.connect import connect
+from spark_jobs.sources.connect import connect, is_scanned
 from spark_jobs.sources.scan import SourceScan, check_deletions, scan_source
 
 STEP: Final = "ingest"
@@ -64,6 +64,8 @@ def _scan_sources(settings: Settings, landing: LandingZone) -> list[SourceScan]:
     known = bronze_state(settings)
     scans = []
     for name, source in settings.sources.items():
+        if not is_scanned(source):
+            continue
         of_source = {document: envelope for document, envelope in known.items() if envelope.source == name}
         scan = scan_source(connect(name, source, settings.ingest), of_source, landing)
         check_deletions(scan, of_source, settings.ingest.max_deleted_share)

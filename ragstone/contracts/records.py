@@ -21,7 +21,8 @@ class Envelope:
     """What the landing zone knows of one change of one source item; bronze can be rebuilt from these.
 
     `change` is one of fetched, access, metadata, vanished, deleted, restored. On vanished and deleted every field below
-    `fetched_at` is None or empty. `landing_uri` is relative to the landing zone.
+    `fetched_at` is None or empty. `landing_uri` is relative to the landing zone. `source_version` is what the source
+    calls this version, such as an ETag: equal to the listed one, the item need not be fetched.
     """
 
     document_id: str
@@ -36,6 +37,7 @@ class Envelope:
     acl: tuple[str, ...] | None = None
     source_metadata: Mapping[str, str] | None = None
     source_modified_at: datetime | None = None
+    source_version: str | None = None
 
 
 @dataclass(frozen=True)

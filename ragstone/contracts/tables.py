@@ -96,6 +96,7 @@ BRONZE_DOCUMENTS: Final = TableSpec(
         Column("acl", STRINGS, "groups that may read the document; null on a tombstone"),
         Column("source_metadata", TEXT_MAP, "what the source says of the item; null on a tombstone"),
         Column("source_modified_at", TIMESTAMP, "the source's own date; only ever a feature"),
+        Column("source_version", STRING, "what the source calls this version, such as an ETag; null on a tombstone"),
         _required("landing_batch", LONG, "number of the landing batch, which is also the commit's txnVersion"),
         _required("created_timestamp", TIMESTAMP, "when the row was written"),
         _required("run_id", STRING, "the run that landed the item"),

@@ -28,6 +28,7 @@ _ENVELOPE_COLUMNS: Final = (
     "acl",
     "source_metadata",
     "source_modified_at",
+    "source_version",
 )
 
 

@@ -157,7 +157,8 @@ def _decode(number: int, path: Path) -> LandingBatch:
 
 
 def _from_json(record: dict[str, Any]) -> Envelope:
-    known = {name: record[name] for name in _ENVELOPE_FIELDS}
+    # A batch landed before a field was added lacks it.
+    known: dict[str, Any] = {name: record.get(name) for name in _ENVELOPE_FIELDS}
     for name in _TIMES:
         known[name] = datetime.fromisoformat(known[name]) if known[name] else None
     known["acl"] = None if known["acl"] is None else tuple(known["acl"])

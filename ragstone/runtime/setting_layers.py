@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from ragstone.runtime.errors import ConfigError
 
@@ -109,7 +109,7 @@ def _variables(model: type[BaseModel]) -> list[str]:
 
 def _config_error(model: type[BaseModel], invalid: ValidationError, layers: Sequence[tuple[str, Layer]]) -> ConfigError:
     first = invalid.errors()[0]
-    path = [str(part) for part in first["loc"]]
+    path, section = _located(model, [str(part) for part in first["loc"]])
     missing = first["type"] == "missing"
     origin = next((name for name, layer in reversed(layers) if _has(layer, path[:-1] if missing else path)), "defaults")
     if first["type"] == "extra_forbidden":
@@ -117,7 +117,7 @@ def _config_error(model: type[BaseModel], invalid: ValidationError, layers: Sequ
             f"there is no setting {'.'.join(path)}",
             where=origin,
             got=path[-1],
-            wanted=_closest(path[-1], _known_fields(model, path[:-1])),
+            wanted=_closest(path[-1], list(section.model_fields)),
             next_step=f"correct or remove that key; {_ALL_SETTINGS}",
         )
     return ConfigError(
@@ -129,16 +129,34 @@ def _config_error(model: type[BaseModel], invalid: ValidationError, layers: Sequ
     )
 
 
-def _known_fields(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    """Return the field names at a path; a mapping of sections, such as `sources`, is stepped through by any key."""
-    if not path:
-        return list(model.model_fields)
-    inner = _section(model, path[0])
-    if inner is not None:
-        return _known_fields(inner, path[1:])
-    arguments = getattr(model.model_fields[path[0]].annotation, "__args__", ())
-    element = next((kind for kind in arguments if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-    return _known_fields(element, path[2:]) if element else []
+def _located(model: type[BaseModel], location: Sequence[str]) -> tuple[list[str], type[BaseModel]]:
+    """Return where an error stands as its author wrote it, and the innermost model on the way.
+
+    Where a mapping, such as `sources`, holds one of several models, validation puts the model's tag into the location.
+    """
+    path, rest, inner = [], list(location), model
+    while rest:
+        path.append(rest.pop(0))
+        field = inner.model_fields.get(path[-1])
+        models = _models(field.annotation) if field else {}
+        if field and get_origin(field.annotation) is dict and rest:
+            path.append(rest.pop(0))
+            tag = rest.pop(0) if rest and rest[0] in models else ""
+            inner = models.get(tag, inner)
+        elif models:
+            inner = next(iter(models.values()))
+    return path, inner
+
+
+def _models(annotation: Any, tag: str = "") -> dict[str, type[BaseModel]]:
+    """Return the models inside an annotation, by their tags in a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {tag: annotation}
+    tags = [part.tag for part in getattr(annotation, "__metadata__", ()) if isinstance(part, Tag)]
+    found: dict[str, type[BaseModel]] = {}
+    for inner in get_args(annotation):
+        found |= _models(inner, tags[0] if tags else tag)
+    return found
 
 
 def _closest(name: str, known: Sequence[str]) -> str:

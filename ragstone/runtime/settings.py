@@ -15,23 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ragstone.contracts.identity import stable_hash
 from ragstone.runtime import setting_layers
+from ragstone.runtime.errors import ConfigError
+from ragstone.runtime.source_settings import FilesSource, Source
 
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FilesSource(_Section):
-    """One folder of documents. `root` is taken relative to the working directory when it is not absolute."""
-
-    kind: Literal["files"] = "files"
-    root: Path
-    include: tuple[str, ...] = ("**/*.txt", "**/*.md", "**/*.rst", "**/*.html", "**/*.htm")
-    exclude: tuple[str, ...] = ()
-    acl: tuple[str, ...] = ("public",)
-    metadata: dict[str, str] = Field(default_factory=dict)
 
 
 class IngestSettings(_Section):
@@ -152,7 +143,7 @@ class Settings(_Section):
     home: Path = Path(".ragstone")
     conf: Path = _PROJECT / "conf"
     assets: Path = Path(sys.prefix) / "share" / "ragstone"
-    sources: dict[str, FilesSource] = Field(default_factory=dict)
+    sources: dict[str, Source] = Field(default_factory=dict)
     ingest: IngestSettings = IngestSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
@@ -164,6 +155,13 @@ class Settings(_Section):
     llm: LlmSettings = LlmSettings()
     abstain: AbstainSettings = AbstainSettings()
     log: LogSettings = LogSettings()
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Return the roots of the sources that are folders of files, by name, absolute."""
+        return {
+            name: source.root.absolute() for name, source in self.sources.items() if isinstance(source, FilesSource)
+        }
 
     @property
     def landing_root(self) -> Path:
@@ -220,3 +218,19 @@ def environment_java_home() -> Path | None:
     """Return what `JAVA_HOME` says; it is a wish, unlike `spark.java_home`, for it may be meant for other programs."""
     value = os.environ.get("JAVA_HOME")
     return Path(value) if value else None
+
+
+def read_secret(name: str) -> SecretStr:
+    """Return the secret that `env:NAME` or `file:/path` names. Raises ConfigError when there is none."""
+    kind, _, place = name.partition(":")
+    try:
+        value = os.environ[place] if kind == "env" else Path(place).read_text("utf-8")
+    except (KeyError, OSError) as missing:
+        raise ConfigError(
+            "a secret is not there",
+            where=name,
+            got="no such variable" if kind == "env" else missing,
+            wanted="a value",
+            next_step=f"export {place}=..." if kind == "env" else f"write it to {place}, readable by you alone",
+        ) from missing
+    return SecretStr(value.strip())

@@ -15,7 +15,8 @@ from ragstone.contracts.records import Principal
 from ragstone.embedding.load import load_embedder
 from ragstone.features.online import OnlineReader
 from ragstone.runtime.redis_server import stop_redis
-from ragstone.runtime.settings import FilesSource, Settings
+from ragstone.runtime.settings import Settings
+from ragstone.runtime.source_settings import FilesSource
 from serving.evaluation.beir import BeirDocument, BeirSet
 from serving.index.snapshot import IndexSnapshot, open_current
 from serving.retrieval.retriever import Retriever
@@ -45,7 +46,7 @@ def corpus_home(settings: Settings, beir: BeirSet, run_pipeline: Pipeline, home:
     is taken in once. Nothing of it touches the other homes: it has a lake, a registry and an online store of its own.
     """
     own = _own_settings(settings, beir, home)
-    files = _export(beir, own.sources[SOURCE].root)
+    files = _export(beir, own.folders[SOURCE])
     try:
         run_pipeline(own)
         snapshot, reader = open_current(own), OnlineReader(own)

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from ragstone.runtime.settings import FilesSource, IngestSettings
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ragstone.runtime.settings import IngestSettings
+from ragstone.runtime.source_settings import FilesSource, KafkaSource, PushSource, Source
 from spark_jobs.sources.connector import Connector
 from spark_jobs.sources.files import FilesConnector
 
+_CONNECTORS: Final[Mapping[type, Callable[..., Connector]]] = {
+    FilesSource: FilesConnector,
+}
 
-def connect(name: str, source: FilesSource, ingest: IngestSettings) -> Connector:
+
+def connect(name: str, source: Source, ingest: IngestSettings) -> Connector:
     """Return the connector of a source; nothing is read yet."""
-    return FilesConnector(name, source, ingest.max_item_bytes)
+    return _CONNECTORS[type(source)](name, source, ingest)
+
+
+def is_scanned(source: Source) -> bool:
+    """Return whether a source is looked through by ingest; documents of the others arrive by themselves."""
+    return not isinstance(source, KafkaSource | PushSource)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ragstone.contracts.records import Envelope
 from ragstone.runtime.errors import BadInputError, ConfigError
-from ragstone.runtime.settings import FilesSource
+from ragstone.runtime.settings import IngestSettings
+from ragstone.runtime.source_settings import FilesSource
 from spark_jobs.sources.connector import SourceItem
 from spark_jobs.sources.globs import Globs
 
@@ -17,17 +19,20 @@ from spark_jobs.sources.globs import Globs
 class FilesConnector:
     """Reads one folder. An item's source_uri is its path below the folder, so a moved folder keeps its documents."""
 
-    def __init__(self, name: str, source: FilesSource, max_item_bytes: int) -> None:
+    lists_all = True
+    parallel = 1
+
+    def __init__(self, name: str, source: FilesSource, ingest: IngestSettings) -> None:
         self.name = name
         self.acl = source.acl
         self.metadata = source.metadata
         self._root = source.root.absolute()
-        self._max_item_bytes = max_item_bytes
+        self._max_item_bytes = ingest.max_item_bytes
         self._include = Globs(source.include)
         self._exclude = Globs(source.exclude)
         self._sees_hidden = any(part.startswith(".") for pattern in source.include for part in pattern.split("/"))
 
-    def items(self) -> Iterator[SourceItem]:
+    def items(self, known: Mapping[str, Envelope]) -> Iterator[SourceItem]:  # noqa: ARG002 -- every file is looked at
         """Yield the matching files in the order of their paths. Links to folders are not followed.
 
         Raises ConfigError when the folder is missing or a part of it cannot be listed: its documents would be taken for

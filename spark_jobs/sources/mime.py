@@ -6,7 +6,11 @@ import re
 from pathlib import PurePosixPath
 from typing import Final
 
+from spark_jobs.sources.encoding import detect_encoding
+
 PLAIN, MARKDOWN, RESTRUCTURED, HTML = "text/plain", "text/markdown", "text/x-rst", "text/html"
+
+TEXT_KINDS: Final = frozenset((PLAIN, MARKDOWN, RESTRUCTURED, HTML))
 
 _BY_SUFFIX: Final = {
     ".txt": PLAIN,
@@ -28,3 +32,9 @@ def mime_type(source_uri: str, content: bytes) -> str:
     if _HTML_START.match(content[:1024]):
         return HTML
     return _BY_SUFFIX.get(PurePosixPath(source_uri).suffix.lower(), PLAIN)
+
+
+def check_readable(content: bytes, mime_type: str) -> None:
+    """Raise BadInputError for content that no parser of its kind could read, so that it is set aside at once."""
+    if mime_type in TEXT_KINDS:
+        detect_encoding(content)

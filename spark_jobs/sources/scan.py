@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import Final
 
 from ragstone.contracts.identity import content_hash, document_id
 from ragstone.contracts.records import Envelope, Rejection
 from ragstone.lake.documents import is_alive
 from ragstone.lake.landing import LandingZone
 from ragstone.runtime.errors import BadInputError, DeletionGuardError
+from ragstone.runtime.logging import get_logger
 from spark_jobs.sources.connector import Connector, SourceItem
-from spark_jobs.sources.encoding import detect_encoding
-from spark_jobs.sources.mime import mime_type
+from spark_jobs.sources.mime import check_readable
+from spark_jobs.sources.mime import mime_type as told_mime_type
+
+_ITEMS_PER_WORKER: Final = 16
+_ITEMS_PER_LOG_LINE: Final = 1_000
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What one item is: a change to land, a rejection, or, with neither, as it was."""
+
+    envelope: Envelope | None = None
+    rejection: Rejection | None = None
+    is_new: bool = False
+    suppressed: bool = False
+    bytes_read: int = 0
+    bytes_fetched: int = 0
 
 
 @dataclass
 class SourceScan:
-    """What one look at a source found. Items = new + changed + unchanged + rejected; `suppressed` are among unchanged.
+    """What one look at a source found.
 
-    `envelopes` are the changes to land, vanished items included. `bytes_read` counts what was read to compare,
-    `bytes_fetched` what went into the landing zone.
+    Items = new + changed + unchanged + rejected + what the source itself calls deleted; `suppressed` are among
+    unchanged. `envelopes` are the changes to land, vanished items included. `bytes_read` counts what was read to
+    compare, `bytes_fetched` what went into the landing zone.
     """
 
     source: str
@@ -35,10 +58,28 @@ class SourceScan:
     vanished: int = 0
     bytes_read: int = 0
     bytes_fetched: int = 0
+    _logged: int = 0
+
+    def add(self, outcome: _Outcome) -> None:
+        """Count one item."""
+        self.items += 1
+        self.bytes_read += outcome.bytes_read
+        self.bytes_fetched += outcome.bytes_fetched
+        self.suppressed += outcome.suppressed
+        envelope = outcome.envelope
+        if outcome.rejection is not None:
+            self.rejections.append(outcome.rejection)
+        elif envelope is None:
+            self.unchanged += 1
+        else:
+            self.envelopes.append(envelope)
+            self.vanished += envelope.change == "vanished"
+            self.new += outcome.is_new
+            self.changed += not outcome.is_new and envelope.change != "vanished"
 
     def counts(self) -> dict[str, int]:
         """Return the counts by name, for logs and for the record of the run."""
-        named = {name: value for name, value in vars(self).items() if isinstance(value, int)}
+        named = {name: value for name, value in vars(self).items() if isinstance(value, int) and name[0] != "_"}
         return {**named, "rejected": len(self.rejections)}
 
 
@@ -49,13 +90,18 @@ def scan_source(connector: Connector, known: Mapping[str, Envelope], landing: La
     is not looked at until it is restored.
     """
     scan = SourceScan(connector.name)
-    seen = set()
-    for item in connector.items():
-        document = document_id(connector.name, item.source_uri)
-        seen.add(document)
-        scan.items += 1
-        _compare(scan, connector, item, known.get(document), landing)
-    _note_vanished(scan, known, seen)
+    seen: set[str] = set()
+    by_uri = {envelope.source_uri: envelope for envelope in known.values()}
+    with ThreadPoolExecutor(connector.parallel) as workers:
+        # In batches, because a pool takes in its whole input at once and items may carry their content.
+        for items in _batched(connector.items(by_uri), connector.parallel * _ITEMS_PER_WORKER):
+            befores = [by_uri.get(item.source_uri) for item in items]
+            for outcome in workers.map(partial(_compare, connector, landing), items, befores):
+                scan.add(outcome)
+            seen |= {document_id(connector.name, item.source_uri) for item in items}
+            _log_progress(scan)
+    if connector.lists_all:
+        _note_vanished(scan, known, seen)
     return scan
 
 
@@ -72,67 +118,68 @@ def check_deletions(scan: SourceScan, known: Mapping[str, Envelope], max_deleted
         )
 
 
-def _compare(
-    scan: SourceScan, connector: Connector, item: SourceItem, before: Envelope | None, landing: LandingZone
-) -> None:
+def _compare(connector: Connector, landing: LandingZone, item: SourceItem, before: Envelope | None) -> _Outcome:
+    """Return what one item is; called from several threads."""
     if before is not None and before.change == "deleted":
-        scan.unchanged += 1
-        scan.suppressed += 1
-        return
-    digest = None
+        return _Outcome(suppressed=True)
+    if item.deleted:
+        return _Outcome(_vanished(before) if before is not None and is_alive(before) else None)
+    digest, read = None, 0
     try:
-        content = connector.fetch(item)
-        digest = content_hash(content)
-        scan.bytes_read += len(content)
-        _take(scan, connector, item, before, content, landing)
+        if (
+            before is not None
+            and is_alive(before)
+            and item.version is not None
+            and item.version == before.source_version
+        ):
+            return _Outcome(_described(connector, item, before))
+        content = item.content if item.content is not None else connector.fetch(item)
+        digest, read = content_hash(content), len(content)
+        return _taken(connector, landing, item, before, content)
     except BadInputError as bad:
-        scan.rejections.append(_rejection(connector, item, digest, bad))
+        return _Outcome(rejection=_rejection(connector, item, digest, bad), bytes_read=read)
 
 
-def _take(
-    scan: SourceScan,
-    connector: Connector,
-    item: SourceItem,
-    before: Envelope | None,
-    content: bytes,
-    landing: LandingZone,
-) -> None:
-    change = _change(before, content_hash(content), connector)
-    if change is None:
-        scan.unchanged += 1
-        return
-    if change == "fetched":
-        detect_encoding(content)
-        scan.bytes_fetched += len(content)
-    scan.new += not is_alive(before)
-    scan.changed += is_alive(before)
-    scan.envelopes.append(_envelope(connector, item, change, content, landing.put_object(content)))
-
-
-def _change(before: Envelope | None, digest: str, connector: Connector) -> str | None:
-    """Return what kind of change an item shows, the gravest one, or None."""
-    if before is None or not is_alive(before) or before.content_hash != digest:
-        return "fetched"
-    if before.acl != connector.acl:
-        return "access"
-    # The source's date alone is no change: copying a folder or checking out a branch sets every date anew.
-    return "metadata" if before.source_metadata != connector.metadata else None
-
-
-def _envelope(connector: Connector, item: SourceItem, change: str, content: bytes, landing_uri: str) -> Envelope:
-    return Envelope(
+def _taken(
+    connector: Connector, landing: LandingZone, item: SourceItem, before: Envelope | None, content: bytes
+) -> _Outcome:
+    digest = content_hash(content)
+    if before is not None and is_alive(before) and before.content_hash == digest:
+        return _Outcome(_described(connector, item, before), bytes_read=len(content))
+    mime_type = item.mime_type or told_mime_type(item.source_uri, content)
+    check_readable(content, mime_type)
+    envelope = Envelope(
         document_id=document_id(connector.name, item.source_uri),
         source=connector.name,
         source_uri=item.source_uri,
-        change=change,
+        change="fetched",
         fetched_at=datetime.now(UTC),
-        content_hash=content_hash(content),
+        content_hash=digest,
         size_bytes=len(content),
-        mime_type=mime_type(item.source_uri, content),
-        landing_uri=landing_uri,
+        mime_type=mime_type,
+        landing_uri=landing.put_object(content),
         acl=connector.acl,
-        source_metadata=connector.metadata,
+        source_metadata={**connector.metadata, **item.metadata},
         source_modified_at=item.modified_at,
+        source_version=item.version,
+    )
+    return _Outcome(envelope, is_new=not is_alive(before), bytes_read=len(content), bytes_fetched=len(content))
+
+
+def _described(connector: Connector, item: SourceItem, before: Envelope) -> Envelope | None:
+    """Return the change of an item whose content is as before: who may read it, what is said of it, or none."""
+    metadata = {**connector.metadata, **item.metadata}
+    # The source's date alone is no change: copying a folder or checking out a branch sets every date anew.
+    if (before.acl, before.source_metadata, before.source_version) == (connector.acl, metadata, item.version):
+        return None
+    return replace(
+        before,
+        change="access" if before.acl != connector.acl else "metadata",
+        fetched_at=datetime.now(UTC),
+        acl=connector.acl,
+        source_metadata=metadata,
+        source_modified_at=item.modified_at,
+        source_version=item.version,
     )
 
 
@@ -140,9 +187,22 @@ def _note_vanished(scan: SourceScan, known: Mapping[str, Envelope], seen: set[st
     for document, before in known.items():
         if is_alive(before) and document not in seen:
             scan.vanished += 1
-            scan.envelopes.append(
-                Envelope(document, before.source, before.source_uri, "vanished", fetched_at=datetime.now(UTC))
-            )
+            scan.envelopes.append(_vanished(before))
+
+
+def _vanished(before: Envelope) -> Envelope:
+    return Envelope(before.document_id, before.source, before.source_uri, "vanished", fetched_at=datetime.now(UTC))
+
+
+def _batched(items: Iterator[SourceItem], size: int) -> Iterator[list[SourceItem]]:
+    while batch := list(itertools.islice(items, size)):
+        yield batch
+
+
+def _log_progress(scan: SourceScan) -> None:
+    if scan.items >= scan._logged + _ITEMS_PER_LOG_LINE:
+        scan._logged = scan.items
+        _log.info("source being read", source=scan.source, items=scan.items, bytes_read=scan.bytes_read)
 
 
 def _rejection(connector: Connector, item: SourceItem, digest: str | None, bad: BadInputError) -> Rejection:

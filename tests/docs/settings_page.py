@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from ragstone.runtime.settings import ApiKey, FilesSource, Settings
+from ragstone.runtime.settings import ApiKey, Settings
+from ragstone.runtime.source_settings import SOURCE_KINDS, RecordColumns
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _HEAD = """# Settings
@@ -25,7 +27,11 @@ def page() -> str:
     for name, field in Settings.model_fields.items():
         if _is_nested(name, field) and name != "sources":
             parts.append(_section(f"`{name}`", field.annotation))
-    parts.append(_section("`sources.<name>`", FilesSource))
+    for kind in SOURCE_KINDS:
+        parts.append(
+            _section(f"`sources.<name>` with `kind: {get_args(kind.model_fields['kind'].annotation)[0]}`", kind)
+        )
+    parts.append(_section("`sources.<name>.records`", RecordColumns))
     parts.append(_section("`serving.api_keys[]`", ApiKey))
     return "\n".join(parts)
 

@@ -4,7 +4,8 @@ import socket
 import pytest
 
 from ragstone.runtime.errors import BadInputError, ConfigError
-from ragstone.runtime.settings import FilesSource
+from ragstone.runtime.settings import IngestSettings
+from ragstone.runtime.source_settings import FilesSource
 from spark_jobs.sources.files import FilesConnector
 
 
@@ -17,7 +18,7 @@ def root(tmp_path):
 
 def connector(root, **changes):
     limit = changes.pop("max_item_bytes", 1_000)
-    return FilesConnector("notes", FilesSource(root=root, **changes), limit)
+    return FilesConnector("notes", FilesSource(root=root, **changes), IngestSettings(max_item_bytes=limit))
 
 
 def write(root, name, content=b"text"):
@@ -28,7 +29,7 @@ def write(root, name, content=b"text"):
 
 
 def listed(root, **changes):
-    return [item.source_uri for item in connector(root, **changes).items()]
+    return [item.source_uri for item in connector(root, **changes).items({})]
 
 
 def test_files_are_named_by_their_path_below_the_folder_in_a_fixed_order(root):
@@ -53,12 +54,12 @@ def test_hidden_folders_are_looked_into_only_when_named(root):
 def test_bytes_come_as_they_are(root):
     write(root, "a.md", b"\xff\x00raw\r\n")
     files = connector(root)
-    assert [files.fetch(item) for item in files.items()] == [b"\xff\x00raw\r\n"]
+    assert [files.fetch(item) for item in files.items({})] == [b"\xff\x00raw\r\n"]
 
 
 def refused(root, **changes):
     files = connector(root, **changes)
-    (item,) = list(files.items())
+    (item,) = list(files.items({}))
     with pytest.raises(BadInputError) as error:
         files.fetch(item)
     assert error.value.got
@@ -75,13 +76,13 @@ def test_a_file_that_is_too_large_is_not_read(root):
 def test_the_limit_itself_is_allowed(root):
     write(root, "a.md", b"x" * 1_000)
     files = connector(root)
-    assert len(files.fetch(next(files.items()))) == 1_000
+    assert len(files.fetch(next(files.items({})))) == 1_000
 
 
 def test_a_file_that_vanished_after_it_was_listed_is_refused(root):
     path = write(root, "a.md")
     files = connector(root)
-    (item,) = list(files.items())
+    (item,) = list(files.items({}))
     path.unlink()
     with pytest.raises(BadInputError, match="cannot be read") as error:
         files.fetch(item)
@@ -96,7 +97,7 @@ def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_read(root, tmp_p
     write(root, "a.md", b"inside")
     (root / "b.md").symlink_to(root / "a.md")
     files = connector(root)
-    assert [files.fetch(item) for item in files.items()] == [b"inside", b"inside"]
+    assert [files.fetch(item) for item in files.items({})] == [b"inside", b"inside"]
 
 
 def test_a_dangling_link_is_refused(root):

@@ -1,0 +1,208 @@
+"""The settings of a source: what every kind has, and one model for each kind, told apart by `kind`.
+
+Secrets are named, never written: `env:NAME` reads a variable, `file:/path` a file, both only when they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+
+SecretName = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Source(_Model):
+    acl: tuple[str, ...] = ("public",)
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class RecordColumns(_Model):
+    """Which columns of a record (a row, a JSON object) make a document; `a.b` reaches into nested objects.
+
+    `id` names the document for good. `text` may be several columns, joined by blank lines. `text_type` says how the
+    text is written. `metadata` columns are kept as the document's metadata, under their own names.
+    """
+
+    id: str
+    text: tuple[str, ...] = Field(min_length=1)
+    title: str | None = None
+    modified_at: str | None = None
+    metadata: tuple[str, ...] = ()
+    text_type: Literal["text/plain", "text/markdown", "text/html", "text/x-rst"] = "text/plain"
+
+
+class FilesSource(_Source):
+    """One folder of documents. `root` is taken relative to the working directory when it is not absolute.
+
+    With `records`, each row of a csv, jsonl or parquet file is one document; without, such a file is one document.
+    """
+
+    kind: Literal["files"] = "files"
+    root: Path
+    include: tuple[str, ...] = (
+        "**/*.txt",
+        "**/*.md",
+        "**/*.rst",
+        "**/*.html",
+        "**/*.htm",
+    )
+    exclude: tuple[str, ...] = ()
+    records: RecordColumns | None = None
+
+    @property
+    def place(self) -> str:
+        """Return where the source is, for people; without secrets."""
+        return str(self.root)
+
+
+class S3Source(_Source):
+    """The objects below a prefix of an S3 bucket. Without keys the usual AWS chain of credentials is asked."""
+
+    kind: Literal["s3"]
+    bucket: str
+    prefix: str = ""
+    include: tuple[str, ...] = ("**",)
+    exclude: tuple[str, ...] = ()
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    access_key: SecretName | None = None
+    secret_key: SecretName | None = None
+    parallel: int = Field(8, ge=1, le=64)
+    attempts: int = Field(5, ge=1)
+
+    @property
+    def place(self) -> str:
+        """Return where the source is, for people; without secrets."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+class HttpSource(_Source):
+    """A JSON API whose answers hold a list of records at `items` (empty: the answer itself is the list).
+
+    Paging: `page` counts `page_param` up until a page is empty, `cursor` sends the value found at `cursor_field` as
+    `cursor_param`, `link` follows the header Link with rel="next", `none` reads one answer.
+    """
+
+    kind: Literal["http"]
+    url: str
+    items: str = ""
+    records: RecordColumns
+    paging: Literal["none", "page", "cursor", "link"] = "none"
+    page_param: str = "page"
+    first_page: int = 1
+    cursor_param: str = "cursor"
+    cursor_field: str = "next"
+    params: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+    token: SecretName | None = None
+    requests_per_second: float = Field(5.0, gt=0)
+    timeout_s: float = Field(30.0, gt=0)
+    attempts: int = Field(5, ge=1)
+    max_pages: int = Field(10_000, ge=1)
+
+    @property
+    def place(self) -> str:
+        """Return where the source is, for people; without secrets."""
+        return self.url
+
+
+class SqlSource(_Source):
+    """The rows of a query. `url` is a SQLAlchemy address, or names a secret that holds one.
+
+    With `incremental`, only rows whose column is at or past the greatest value seen are asked for, and nothing vanishes
+    by being absent; `deleted` names a column that is true for deleted rows. Without, every row is read and compared.
+    """
+
+    kind: Literal["sql"]
+    url: str
+    query: str
+    records: RecordColumns
+    incremental: str | None = None
+    deleted: str | None = None
+    batch_rows: int = Field(1_000, ge=1)
+
+    @property
+    def place(self) -> str:
+        """Return where the source is, for people; without secrets."""
+        return self.url.rpartition("@")[2]
+
+
+class CrawlSource(_Source):
+    """The pages reached from start pages: at most `max_depth` links deep, only on the start pages' hosts or `hosts`."""
+
+    kind: Literal["crawl"]
+    start: tuple[str, ...] = Field(min_length=1)
+    hosts: tuple[str, ...] = ()
+    include: tuple[str, ...] = ("**",)
+    exclude: tuple[str, ...] = ()
+    max_depth: int = Field(3, ge=0)
+    max_pages: int = Field(1_000, ge=1)
+    sitemaps: bool = True
+    user_agent: str = "ragstone"
+    requests_per_second: float = Field(1.0, gt=0)
+    timeout_s: float = Field(20.0, gt=0)
+    attempts: int = Field(3, ge=1)
+    allow_private: bool = False
+
+    @property
+    def place(self) -> str:
+        """Return where the source is, for people; without secrets."""
+        return ", ".join(self.start)
+
+
+class KafkaSource(_Source):
+    """A Kafka topic whose messages are JSON records, or whose values are texts when `records` is not given.
+
+    A message key is the document's id where `records` is not given; a message without value deletes its document.
+    `options` go to Spark's Kafka source as `kafka.<name>`, such as `security.protocol`.
+    """
+
+    kind: Literal["kafka"]
+    servers: str
+    topic: str
+    records: RecordColumns | None = None
+    starting: Literal["earliest", "latest"] = "earliest"
+    max_messages_per_batch: int = Field(10_000, ge=1)
+    options: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Return where the source is, for people; without secrets."""
+        return f"{self.servers}/{self.topic}"
+
+
+class PushSource(_Source):
+    """Documents that are sent to `POST /v1/documents` by callers in one of `writers`; `acl` is what they get."""
+
+    kind: Literal["push"]
+    writers: tuple[str, ...] = ("admin",)
+
+    @property
+    def place(self) -> str:
+        """Return where the source is, for people; without secrets."""
+        return "POST /v1/documents"
+
+
+def _kind(source: Any) -> str:
+    """Return the kind of a source; one that names none is a folder of files."""
+    return str(source.get("kind", "files") if isinstance(source, Mapping) else source.kind)
+
+
+Source = Annotated[
+    Annotated[FilesSource, Tag("files")]
+    | Annotated[S3Source, Tag("s3")]
+    | Annotated[HttpSource, Tag("http")]
+    | Annotated[SqlSource, Tag("sql")]
+    | Annotated[CrawlSource, Tag("crawl")]
+    | Annotated[KafkaSource, Tag("kafka")]
+    | Annotated[PushSource, Tag("push")],
+    Discriminator(_kind),
+]
+SOURCE_KINDS: Final = (FilesSource, S3Source, HttpSource, SqlSource, CrawlSource, KafkaSource, PushSource)
