@@ -16,7 +16,6 @@ from ragstone.runtime.settings import load_settings
 from spark_jobs import embed_chunks
 from tests.factories import at, make_chunk_row, make_tombstone, write_rows
 from tests.spark_jobs.quality.frames import embedding_row
-from tests.submit import PROJECT, submit
 
 
 @pytest.fixture
@@ -137,30 +136,3 @@ def test_a_failed_gate_appends_nothing_and_a_rejected_vector_waits_until_it_is_r
     quarantine.resolve(settings.lake_root, [entry["entry_id"]], "run-4")
     last = embed_chunks.run(settings, "run-4")
     assert (last.accepted, set(rows_of(settings, table, "run-4"))) == (1, {bad["chunk_id"]})
-
-
-@pytest.mark.spark
-def test_workers_load_the_encoder_under_plain_spark_submit(settings, table):
-    write_chunks(settings, chunk("A text for a worker."))
-    done = submit(settings, PROJECT / "spark_jobs/embed_chunks.py", "--run-id", "submitted")
-    assert done.returncode == 0, done.stdout
-    assert len(rows_of(settings, table, "submitted")) == 1
-
-
-def test_another_encoder_needs_a_space_of_its_own(settings, spec, table):
-    write_chunks(settings, chunk("A text."))
-    write_rows(settings.lake_root, table, [embedding_row(spec, "A text.")])
-    assert embed_chunks.run(settings, "run-1").status == "unchanged"
-    shorter = load_settings(home=settings.home, embedding={"max_tokens": spec.max_tokens - 1})
-    with pytest.raises(ConfigError, match="another encoder"):
-        embed_chunks.run(shorter, "run-2")
-
-
-@pytest.mark.spark
-def test_keys_made_by_spark_are_the_identity_of_contracts(spark):
-    from spark_jobs.transforms import embeddings as transforms
-
-    hashes = [text_hash(text) for text in ("a", "b")]
-    frame = spark.createDataFrame([(found,) for found in hashes], "text_hash string")
-    keys = [row.key for row in frame.select(transforms.embedding_key(frame.text_hash, "e" * 32).alias("key")).collect()]
-    assert keys == [embedding_key(found, "e" * 32) for found in hashes]
