@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from ragstone.contracts.identity import embedding_key, text_hash
+from ragstone.contracts.identity import embedding_key
 from ragstone.contracts.tables import SILVER_CHUNKS, embeddings
 from ragstone.embedding.load import embedding_spec, load_embedder
 from ragstone.lake import quarantine, read
 from ragstone.lake.delta import ABSENT, table_version
 from ragstone.lake.ops import last_run
-from ragstone.runtime.errors import ConfigError, QualityGateError
+from ragstone.runtime.errors import QualityGateError
 from ragstone.runtime.settings import load_settings
 from spark_jobs import embed_chunks
 from tests.factories import at, make_chunk_row, make_tombstone, write_rows
