@@ -62,7 +62,7 @@ def _default(field) -> str:
 
 def _place(path: Path) -> str:
     """Return a default path without the place this checkout or environment happens to stand in."""
-    for root, name in ((_CHECKOUT, "<checkout>"), (Path(sys.prefix), "<environment>")):
+    for root, name in ((Path(sys.prefix), "<environment>"), (_CHECKOUT, "<checkout>")):
         if path.is_relative_to(root):
             return f"{name}/{path.relative_to(root)}"
     return str(path)

@@ -35,18 +35,23 @@ def forget_what_was_materialized(patch: Patch) -> None:
 
 def take_every_item_for_changed(patch: Patch) -> None:
     """Promise 1: every run lands everything."""
-    patch.setattr(scan, "_change", lambda _before, _digest, _connector: "fetched")
+    taken = scan._taken
+
+    def forget(connector, landing, item, _before, content):
+        return taken(connector, landing, item, None, content)
+
+    patch.setattr(scan, "_taken", forget)
 
 
 def lose_rejected_items(patch: Patch) -> None:
     """Promise 2: what is rejected is neither quarantined nor counted."""
-    compare = scan._compare
+    add = scan.SourceScan.add
 
-    def lose(found, *arguments):
-        compare(found, *arguments)
-        found.rejections.clear()
+    def lose(found, outcome):
+        if outcome.rejection is None:
+            add(found, outcome)
 
-    patch.setattr(scan, "_compare", lose)
+    patch.setattr(scan.SourceScan, "add", lose)
 
 
 def publish_while_building(patch: Patch) -> None:
@@ -121,9 +126,9 @@ def take_deleted_items_in_again(patch: Patch) -> None:
     """Promise 8: ingest looks at the item of a deleted document as if it were new."""
     compare = scan._compare
 
-    def forget(found, connector, item, before, landing):
+    def forget(connector, landing, item, before):
         deleted = before is not None and before.change == "deleted"
-        compare(found, connector, item, None if deleted else before, landing)
+        return compare(connector, landing, item, None if deleted else before)
 
     patch.setattr(scan, "_compare", forget)
 

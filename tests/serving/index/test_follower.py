@@ -85,9 +85,10 @@ def test_the_thread_takes_up_what_is_published_and_ends_when_closed(
         return snapshot
 
     monkeypatch.setattr(following, "_load", told)
+    before = set(threading.enumerate())
     following.start()
     publish_another(settings)
     assert taken_up.wait(30)
     following.close()
     assert following.current().manifest.count == 2
-    assert "index-follower" not in {thread.name for thread in threading.enumerate()}
+    assert "index-follower" not in {thread.name for thread in set(threading.enumerate()) - before}
