@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 UV := $(VENV)/bin/uv
 RUN := $(VENV)/bin/python -m
+# Whole files go to one worker, so that a Spark session is started once in each.
+TWO_WORKERS := --numprocesses 2 --dist loadfile
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 .PHONY: help
@@ -47,11 +49,11 @@ check: install ## Formatting, ruff, mypy strict, import contracts
 
 .PHONY: test
 test: install ## The tests, long ones as seeded samples
-	$(RUN) pytest -m "not full and not parity"
+	$(RUN) pytest -m "not full and not parity" $(TWO_WORKERS)
 
 .PHONY: test-full
 test-full: install ## All tests but parity, long ones whole
-	$(RUN) pytest -m "not parity"
+	$(RUN) pytest -m "not parity" $(TWO_WORKERS)
 
 .PHONY: test-parity
 test-parity: .venv-st/.installed ## sentence-transformers against the onnx encoder (needs 12 GB of disk)
