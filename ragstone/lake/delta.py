@@ -159,10 +159,17 @@ def _check_protocol(table: DeltaTable, path: Path) -> None:
 
 
 def _check_columns(table: DeltaTable, path: Path, spec: TableSpec) -> None:
-    found = tuple(field.name for field in table.schema().fields)
-    if found != spec.column_names:
+    # By name: a column that a migration added stands last in the table, wherever the contract has it.
+    found = {field.name for field in table.schema().fields}
+    lacking = [name for name in spec.column_names if name not in found]
+    unknown = sorted(found - set(spec.column_names))
+    if lacking or unknown:
         raise ContractError(
-            f"{spec.name} has other columns than its contract", where=str(path), got=found, wanted=spec.column_names
+            f"{spec.name} has other columns than its contract",
+            where=str(path),
+            got=f"without {lacking}, with {unknown} beside the contract's",
+            wanted=spec.column_names,
+            next_step="ragstone maintain, which applies the declared migrations; docs/maintenance.md",
         )
 
 

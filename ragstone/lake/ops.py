@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from ragstone.contracts.records import StepResult
-from ragstone.contracts.tables import QUALITY_METRICS, QUALITY_RESULTS, RUNS
+from ragstone.contracts.tables import QUALITY_METRICS, QUALITY_RESULTS, RUNS, STATIC_TABLES
 from ragstone.lake import read
 from ragstone.lake.delta import append_rows
+from ragstone.lake.migrate import migrate_all
 from ragstone.runtime import metrics
 from ragstone.runtime.errors import IndexGateError, QualityGateError
 from ragstone.runtime.logging import get_logger
@@ -32,6 +33,8 @@ _log = get_logger(__name__)
 def recorded_run(step: str, function: StepFunction, settings: Settings, run_id: str) -> StepResult:
     """Run a step and record how it went in ops.runs, with a span and metrics. An error is recorded and raised again."""
     started_at = datetime.now(UTC)
+    # Cheap and safe: only tables with declared steps are looked at, and a step adds a commit, never touches a row.
+    migrate_all(settings.lake_root, STATIC_TABLES)
     with span(f"step {step}", run_id=run_id):
         try:
             result = function(settings, run_id)
