@@ -76,7 +76,7 @@ def test_constraints_and_properties_from_creation_survive(earlier_bronze):
     migrate(earlier_bronze, BRONZE_DOCUMENTS)
     after = open_table(earlier_bronze, BRONZE_DOCUMENTS).metadata()
     assert (after.configuration, after.id) == (before.configuration, before.id)
-    with pytest.raises(ContractError, match="known_change|validation"):
+    with pytest.raises(ContractError, match="none was written"):
         write_rows(earlier_bronze, BRONZE_DOCUMENTS, [make_bronze_row(change="invented")])
 
 
