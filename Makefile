@@ -40,6 +40,10 @@ demo: install ## Run the main job on text this machine already has, in six acts 
 serve: install ## Serve the home folder's index over HTTP
 	@$(VENV)/bin/ragstone serve
 
+.PHONY: cluster
+cluster: install ## A Spark standalone cluster on this machine, until Ctrl-C
+	@$(RUN) spark_jobs.cluster
+
 .PHONY: check
 check: install ## Formatting, ruff, mypy strict, import contracts
 	$(RUN) ruff format --check .

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
+from ragstone.runtime.code_archive import write_code_archive
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.spark_properties import spark_environment, write_spark_properties
 
@@ -19,7 +19,7 @@ def submit(settings: Settings, job: Path, *arguments: str) -> subprocess.Complet
 
     spark-submit sends both outputs of the job to its own standard output.
     """
-    packages = zip_packages(settings.home / "ragstone.zip")
+    packages = write_code_archive(settings.home)
     command = [
         str(Path(sys.prefix) / "bin" / "spark-submit"),
         *("--properties-file", str(write_spark_properties(settings))),
@@ -33,12 +33,3 @@ def submit(settings: Settings, job: Path, *arguments: str) -> subprocess.Complet
     return subprocess.run(
         command, cwd=settings.home, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
-
-
-def zip_packages(path: Path) -> Path:
-    """Zip the packages a job needs and return the path."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for package in ("ragstone", "spark_jobs"):
-            for file in sorted((PROJECT / package).rglob("*.py")):
-                archive.write(file, file.relative_to(PROJECT))
-    return path

@@ -50,10 +50,11 @@ class EmbeddingSettings(_Section):
 
 
 class SparkSettings(_Section):
-    """The batch engine. Memory as Spark spells it."""
+    """The batch engine. Memory as Spark spells it; with a local master the driver is all there is."""
 
     master: str = "local[2]"
     driver_memory: str = "1g"
+    executor_memory: str = "1g"
     shuffle_partitions: int = Field(2, gt=0)
     java_home: Path | None = None
 

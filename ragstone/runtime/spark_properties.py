@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from ragstone.runtime.code_archive import write_code_archive
 from ragstone.runtime.errors import DependencyUnavailableError
 from ragstone.runtime.jars import jar_paths
 from ragstone.runtime.java import java_home
@@ -59,7 +60,7 @@ def spark_environment(settings: Settings) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         **OPT_OUTS,
     }
-    if _is_local(settings):
+    if _is_this_machine(settings):
         environment["SPARK_LOCAL_IP"] = "127.0.0.1"
     return environment
 
@@ -90,8 +91,13 @@ def spark_properties(settings: Settings) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    if _is_local(settings):
+    if _is_this_machine(settings):
         properties |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    if not _is_local(settings):
+        properties |= {
+            "spark.executor.memory": settings.spark.executor_memory,
+            "spark.submit.pyFiles": str(write_code_archive(settings.home / "spark")),
+        }
     return properties
 
 
@@ -114,6 +120,10 @@ def _jar_list(jars: Iterable[Path]) -> str:
 
 def _is_local(settings: Settings) -> bool:
     return settings.spark.master.startswith("local")
+
+
+def _is_this_machine(settings: Settings) -> bool:
+    return settings.spark.master.startswith(("local", "spark://127.0.0.1:"))
 
 
 def _spark_home() -> Path:

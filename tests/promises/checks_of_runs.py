@@ -7,18 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from ragstone.contracts.tables import (
-    DOCUMENT_ACCESS,
-    DOCUMENT_STATS,
     SILVER_CHUNKS,
     SILVER_DOCUMENTS,
     TableSpec,
 )
 from ragstone.lake import quarantine, read
 from ragstone.runtime.errors import RagstoneError
+from tests.business_rows import business_rows, silver_tables
 from tests.promises.company import Company, branch
 from tests.promises.keeping import promised
-
-_WRITTEN_BY = ("run_id", "created_timestamp")
 
 
 class Killed(BaseException):
@@ -74,8 +71,8 @@ def check_kill(company: Company, kill: Callable[[pytest.MonkeyPatch], None]) -> 
             company.run("validate")
     promised(company.snapshot.manifest.version == served, "a run that was killed changed what is served")
     company.run("validate")
-    for spec in _business_tables(company):
-        ours, clean = (_business_rows(world, spec) for world in (company, twin))
+    for spec in silver_tables(company.settings):
+        ours, clean = (business_rows(world.settings.lake_root, spec) for world in (company, twin))
         promised(ours == clean, f"{spec.name} after a kill differs from a clean run's")
     indexed = [world.snapshot.rows().to_pylist() for world in (company, twin)]
     promised(indexed[0] == indexed[1], "the index after a kill differs from a clean run's")
@@ -102,21 +99,10 @@ def check_bad_input(company: Company) -> None:
         promised("got" in entry["reason"] and "wanted" in entry["reason"], f"{name} is not in quarantine with a reason")
 
 
-def _business_tables(company: Company) -> list[TableSpec]:
-    names = {SILVER_DOCUMENTS.name, SILVER_CHUNKS.name, DOCUMENT_ACCESS.name, DOCUMENT_STATS.name}
-    return [spec for spec in company.tables if spec.name in names or "embeddings" in spec.name]
-
-
-def _business_rows(company: Company, spec: TableSpec) -> list[tuple[object, ...]]:
-    columns = [name for name in spec.column_names if name not in _WRITTEN_BY]
-    rows = read.query(company.settings.lake_root, f"SELECT {', '.join(columns)} FROM t", t=spec).to_pylist()
-    return sorted(tuple(map(repr, row.values())) for row in rows)
-
-
 def _living(company: Company, spec: TableSpec) -> int:
     return read.state(company.settings.lake_root, spec, columns=spec.keys).num_rows
 
 
 def _keys_of_views(company: Company) -> int:
-    views = [spec for spec in _business_tables(company) if spec is not SILVER_DOCUMENTS]
+    views = [spec for spec in silver_tables(company.settings) if spec is not SILVER_DOCUMENTS]
     return sum(read.newest_rows(company.settings.lake_root, spec, columns=spec.keys).num_rows for spec in views)
