@@ -69,7 +69,9 @@ def _daemon(settings: Settings, log: Path, arguments: tuple[str, ...]) -> Iterat
 def _environment(settings: Settings) -> Mapping[str, str]:
     own = spark_environment(settings)
     # A daemon reads no properties of ours: those are the driver's, and name its master and jars.
-    return {**own, "SPARK_LOCAL_IP": _HOST, "SPARK_DAEMON_MEMORY": _DAEMON_MEMORY, "SPARK_NO_DAEMONIZE": "1"}
+    # Nor may one move on to the next port when its own is taken: nobody would find it there.
+    options = "-Dspark.port.maxRetries=0"
+    return {**own, "SPARK_LOCAL_IP": _HOST, "SPARK_DAEMON_MEMORY": _DAEMON_MEMORY, "SPARK_DAEMON_JAVA_OPTS": options}
 
 
 def _wait_for_workers(daemons: list[subprocess.Popen[bytes]], status_url: str, folder: Path) -> None:
