@@ -19,6 +19,7 @@ from ragstone.lake.delta import append_rows
 from ragstone.lake.migrate import migrate_all
 from ragstone.runtime import metrics
 from ragstone.runtime.errors import IndexGateError, QualityGateError
+from ragstone.runtime.file_lock import exclusive
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.tracing import span
@@ -31,7 +32,16 @@ _log = get_logger(__name__)
 
 
 def recorded_run(step: str, function: StepFunction, settings: Settings, run_id: str) -> StepResult:
-    """Run a step and record how it went in ops.runs, with a span and metrics. An error is recorded and raised again."""
+    """Run a step and record how it went in ops.runs, with a span and metrics. An error is recorded and raised again.
+
+    Waits while another process runs a step on the same home.
+    """
+    # Delta on a plain file system knows no two writers at once, so the steps of all processes take turns.
+    with exclusive(settings.home / "writer.lock", lambda: _log.info("waiting for another run's step", step=step)):
+        return _recorded(step, function, settings, run_id)
+
+
+def _recorded(step: str, function: StepFunction, settings: Settings, run_id: str) -> StepResult:
     started_at = datetime.now(UTC)
     # Cheap and safe: only tables with declared steps are looked at, and a step adds a commit, never touches a row.
     migrate_all(settings.lake_root, STATIC_TABLES)

@@ -7,7 +7,6 @@ A home's own server listens on loopback alone, wants a password that only reader
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -17,7 +16,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ragstone.runtime.errors import DependencyUnavailableError
+from ragstone.runtime.file_lock import exclusive
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.redis_address import RedisAddress, parse_redis_url
 from ragstone.runtime.redis_probe import POLL_S, State, probe, probe_loaded, unavailable
@@ -265,13 +266,8 @@ def _write_private(path: Path, content: str) -> Path:
     return scratch.replace(path)
 
 
-@contextlib.contextmanager
-def _lock(settings: Settings) -> Iterator[None]:
-    folder = _folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _lock(settings: Settings) -> AbstractContextManager[None]:
+    return exclusive(_folder(settings) / "lock")
 
 
 def _start_failed(settings: Settings, output: str) -> DependencyUnavailableError:

@@ -35,7 +35,7 @@ def run(settings: Settings, run_id: str) -> StepResult:
     The unit is living chunks. Does nothing when the served version follows from the same sources, or was rolled back to
     from one that does. Raises IndexGateError when the gate refuses; then the served version stays.
     """
-    with files.exclusive(settings.index_root):
+    with files.exclusively(settings.index_root):
         wanted = sources.present_source(settings)
         served = _served(settings)
         if served is not None and wanted in (served[1].source_hash, served[0].held_back):
@@ -52,7 +52,7 @@ def build(settings: Settings, run_id: str, known_by: datetime | None = None) -> 
 
     Raises IndexGateError when the gate refuses; then nothing is left of the snapshot.
     """
-    with files.exclusive(settings.index_root):
+    with files.exclusively(settings.index_root):
         return _build(settings, run_id, known_by)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
+
+from ragstone.runtime.file_lock import exclusive
 
 VECTORS_FILE: Final = "vectors.faiss"
 ROWS_FILE: Final = "rows.arrow"
@@ -45,11 +45,6 @@ def replace_file(path: Path, content: bytes) -> None:
     flush_to_disk(path.parent)
 
 
-@contextmanager
-def exclusive(index_root: Path) -> Iterator[None]:
+def exclusively(index_root: Path) -> AbstractContextManager[None]:
     """Hold the index folder alone among all that build, publish or prune; readers are never held up."""
-    index_root.mkdir(parents=True, exist_ok=True)
-    # Opened to append, so that taking the lock changes nothing on disk.
-    with (index_root / _LOCK_FILE).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return exclusive(index_root / _LOCK_FILE)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ragstone.runtime.errors import NotFoundError, UsageError
 from ragstone.runtime.settings import Settings
-from serving.index.files import BUILDING_PREFIX, MANIFEST_FILE, exclusive, sha256_of
+from serving.index.files import BUILDING_PREFIX, MANIFEST_FILE, exclusively, sha256_of
 from serving.index.manifest import IndexManifest, read_manifest
 from serving.index.pointer import Pointer, read_pointer, write_pointer
 from serving.index.snapshot import open_snapshot
@@ -53,7 +53,7 @@ def list_versions(settings: Settings) -> list[IndexVersion]:
 
 def publish(settings: Settings, version: str) -> IndexManifest:
     """Verify a version and make it the served one, at once. Raises IndexGateError, then what is served stays."""
-    with exclusive(settings.index_root):
+    with exclusively(settings.index_root):
         manifest = verify_version(settings, version)
         point_to(settings, version)
     return manifest
@@ -72,7 +72,7 @@ def rollback(settings: Settings, version: str | None = None) -> IndexManifest:
     The version left is held back: it is not published again until its sources change. Raises UsageError when there
     is no older version.
     """
-    with exclusive(settings.index_root):
+    with exclusively(settings.index_root):
         pointer = read_pointer(settings.index_root)
         names = version_names(settings.index_root)
         older = [name for name in names if pointer is not None and name < pointer.version]
@@ -117,13 +117,24 @@ def prune(settings: Settings) -> list[str]:
 
     Readers that still have a removed version mapped go on reading it.
     """
-    pointer = read_pointer(settings.index_root)
-    names = version_names(settings.index_root)
-    served = pointer.version if pointer else None
-    removed = [name for name in names[settings.index.keep_versions :] if name != served]
+    removed = _prunable(settings)
     for name in removed:
         shutil.rmtree(settings.index_root / name)
     return removed
+
+
+def prune_alone(settings: Settings, *, dry_run: bool = False) -> list[str]:
+    """Prune as maintenance does, holding the folder, and return what went or, with `dry_run`, would go."""
+    if dry_run or not settings.index_root.is_dir():
+        return _prunable(settings)
+    with exclusive(settings.index_root):
+        return prune(settings)
+
+
+def _prunable(settings: Settings) -> list[str]:
+    pointer = read_pointer(settings.index_root)
+    served = pointer.version if pointer else None
+    return [name for name in version_names(settings.index_root)[settings.index.keep_versions :] if name != served]
 
 
 def _is_version(path: Path) -> bool:
