@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,8 @@ from typing import Any
 from ragstone.contracts.identity import chunk_id, content_hash, document_id, stable_hash, text_hash
 from ragstone.contracts.records import Envelope
 from ragstone.contracts.tables import TableSpec
-from ragstone.lake.delta import append_rows
+from ragstone.lake.delta import append_rows, table_path
+from ragstone.lake.schema import table_properties
 
 DAY_ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 CHUNKER_HASH = stable_hash("chunker of the tests")
@@ -25,6 +27,18 @@ def at(minutes: float) -> datetime:
 def write_rows(root: Path, spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> int:
     """Append rows without a JVM. A table created here has no constraints, since only Spark can create those."""
     return append_rows(root, replace(spec, constraints={}), rows)
+
+
+def constrain(root: Path, spec: TableSpec) -> None:
+    """Give a table that was written without a JVM the constraints Spark creates it with, as its log has them."""
+    created = table_path(root, spec) / "_delta_log" / f"{0:020d}.json"
+    actions = [json.loads(line) for line in created.read_text("utf-8").splitlines()]
+    for action in actions:
+        if "metaData" in action:
+            action["metaData"]["configuration"].update(table_properties(spec))
+        if "protocol" in action:
+            action["protocol"] = {"minReaderVersion": 1, "minWriterVersion": 3}
+    created.write_text("".join(json.dumps(action) + "\n" for action in actions), "utf-8")
 
 
 def make_envelope(

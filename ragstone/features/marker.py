@@ -14,7 +14,7 @@ from ragstone.lake.delta import ABSENT
 
 @dataclass(frozen=True)
 class ViewState:
-    """A view as it was materialized: the identity of its features, and its table's identity and Delta version."""
+    """A view as it was materialized: its features' identity, its table's, and the version that last changed rows."""
 
     features_hash: str
     table: str

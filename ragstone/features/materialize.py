@@ -17,7 +17,8 @@ from ragstone.contracts.records import StepResult
 from ragstone.features.marker import Marker, ViewState, forget_marker, read_marker
 from ragstone.features.repository import registry_file
 from ragstone.features.views import View, views
-from ragstone.lake.delta import table_id, table_version
+from ragstone.lake.commits import content_version
+from ragstone.lake.delta import table_id
 from ragstone.runtime.errors import DependencyUnavailableError
 from ragstone.runtime.redis_server import online_client
 from ragstone.runtime.settings import Settings
@@ -70,7 +71,7 @@ def view_states(settings: Settings) -> dict[str, ViewState]:
     root = settings.lake_root
     return {
         view.name: ViewState(
-            features_hash(view), view.spec.name, table_id(root, view.spec), table_version(root, view.spec)
+            features_hash(view), view.spec.name, table_id(root, view.spec), content_version(root, view.spec)
         )
         for view in views(settings)
     }

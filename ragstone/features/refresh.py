@@ -23,7 +23,8 @@ from ragstone.features.store import open_store
 from ragstone.features.views import ACCESS, views
 from ragstone.features.windows import Window, window
 from ragstone.lake import read
-from ragstone.lake.delta import ABSENT, table_version
+from ragstone.lake.commits import content_version
+from ragstone.lake.delta import ABSENT
 from ragstone.lake.files import earliest_event_since
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.redis_server import online_client
@@ -71,7 +72,7 @@ def _follow_access(settings: Settings, version: int) -> int:
     A delete that came between Feast's read and its write was overwritten online; this puts it back at once.
     """
     root = settings.lake_root
-    while (newest := table_version(root, DOCUMENT_ACCESS)) != version:
+    while (newest := content_version(root, DOCUMENT_ACCESS)) != version:
         start = earliest_event_since(root, DOCUMENT_ACCESS, version)
         if start is not None:
             rows = read.newest_rows(root, DOCUMENT_ACCESS, where=f"event_timestamp >= {timestamp_literal(start)}")

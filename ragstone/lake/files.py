@@ -13,7 +13,8 @@ from deltalake.exceptions import DeltaError
 
 from ragstone.contracts import tables
 from ragstone.contracts.tables import TableSpec
-from ragstone.lake.delta import ABSENT, open_table
+from ragstone.lake.commits import AddedFile, files_added_since
+from ragstone.lake.delta import ABSENT, open_table, table_path
 
 _DUCKDB_TYPES: Final = {
     tables.STRING: "VARCHAR",
@@ -48,15 +49,33 @@ def files_sql(root: Path, spec: TableSpec, version: int | None = None) -> str:
 def earliest_event_since(root: Path, spec: TableSpec, version: int) -> datetime | None:
     """Return the smallest event_timestamp among rows committed after a version, or None when there is no such row.
 
-    Compacted files count as new, and a version that the log no longer has counts as -1: both only look further back.
+    It may be told a little too early, never too late: a version that the log no longer has counts as -1.
     """
     table = open_table(root, spec)
     if table is None:
         return None
+    added = files_added_since(root, spec, version)
+    if added is not None and all(_is_told(root, spec, file) for file in added):
+        moments = [_earliest(root, spec, file) for file in added]
+        return min(filter(None, moments), default=None)
     fresh = set(table.file_uris()) - _files_at(root, spec, version)
-    earliest = (pc.min(pq.read_table(file, columns=["event_timestamp"])["event_timestamp"]) for file in fresh)
-    found = [moment.as_py() for moment in earliest if moment.is_valid]
-    return min(found, default=None)
+    return min(filter(None, map(_earliest_in, fresh)), default=None)
+
+
+def _is_told(root: Path, spec: TableSpec, file: AddedFile) -> bool:
+    # A file that maintenance replaced may be gone, and is needed only where its commit kept no statistics.
+    return file.earliest_event is not None or file.rows == 0 or (table_path(root, spec) / file.path).is_file()
+
+
+def _earliest(root: Path, spec: TableSpec, file: AddedFile) -> datetime | None:
+    if file.earliest_event is not None or file.rows == 0:
+        return file.earliest_event
+    return _earliest_in(str(table_path(root, spec) / file.path))
+
+
+def _earliest_in(file: str) -> datetime | None:
+    moment: datetime | None = pc.min(pq.read_table(file, columns=["event_timestamp"])["event_timestamp"]).as_py()
+    return moment
 
 
 def _files_at(root: Path, spec: TableSpec, version: int) -> set[str]:

@@ -21,6 +21,7 @@ from pyarrow.parquet import ParquetFile
 from ragstone.contracts.state import NOW, AsOf, state_sql
 from ragstone.contracts.tables import DOCUMENT_ACCESS, LONG, SILVER_CHUNKS, Column, TableSpec, embeddings
 from ragstone.lake import read
+from ragstone.lake.commits import content_version
 from ragstone.lake.delta import table_id, table_version
 from ragstone.runtime.errors import ContractError
 
@@ -32,9 +33,13 @@ _POSITION: Final = Column("scan_position", LONG, "row number in the scan of the 
 
 @dataclass(frozen=True)
 class TableState:
-    """A table as one reader saw it: its Delta version (-1 when absent) and the identity it got when created."""
+    """A table as one reader saw it: its Delta version (-1 when absent) and the identity it got when created.
+
+    `content_version` is the newest version, up to that one, that changed rows: maintenance leaves it as it is.
+    """
 
     version: int
+    content_version: int
     table_id: str | None
 
 
@@ -61,7 +66,12 @@ def index_tables(space: str, dim: int) -> tuple[TableSpec, TableSpec, TableSpec]
 
 def table_states(root: Path, specs: Sequence[TableSpec]) -> dict[str, TableState]:
     """Return the version and identity of each table now, by name."""
-    return {spec.name: TableState(table_version(root, spec), table_id(root, spec)) for spec in specs}
+    return {spec.name: _state(root, spec) for spec in specs}
+
+
+def _state(root: Path, spec: TableSpec) -> TableState:
+    version = table_version(root, spec)
+    return TableState(version, content_version(root, spec, version), table_id(root, spec))
 
 
 def index_rows(root: Path, space: str, dim: int, as_of: AsOf = NOW) -> IndexRows:

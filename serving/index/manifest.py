@@ -22,7 +22,7 @@ class _Record(BaseModel):
 
 
 class TableRead(_Record):
-    """A table of the lake as the build read it: its Delta version and the identity it got when created."""
+    """A table of the lake as the build read it: the version that last changed rows, and its identity from creation."""
 
     version: int
     table_id: str | None

@@ -127,7 +127,7 @@ def prune_alone(settings: Settings, *, dry_run: bool = False) -> list[str]:
     """Prune as maintenance does, holding the folder, and return what went or, with `dry_run`, would go."""
     if dry_run or not settings.index_root.is_dir():
         return _prunable(settings)
-    with exclusive(settings.index_root):
+    with exclusively(settings.index_root):
         return prune(settings)
 
 

@@ -46,5 +46,5 @@ def view_versions(settings: Settings) -> dict[str, str]:
 
 
 def tables_read(states: Mapping[str, TableState]) -> dict[str, TableRead]:
-    """Return table states as a manifest records them."""
-    return {name: TableRead(version=state.version, table_id=state.table_id) for name, state in states.items()}
+    """Return table states as a manifest records them: maintenance of a table is no new source."""
+    return {name: TableRead(version=state.content_version, table_id=state.table_id) for name, state in states.items()}
