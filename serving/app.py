@@ -13,7 +13,8 @@ from starlette.middleware import Middleware
 from ragstone.runtime.errors import RagstoneError
 from ragstone.runtime.logging import configure_logging, get_logger
 from ragstone.runtime.settings import Settings, load_settings
-from serving.boundary import RequestBoundary
+from ragstone.runtime.source_settings import PushSource
+from serving.boundary import BodyCap, RequestBoundary
 from serving.errors import PROBLEM_MEDIA_TYPE, Problem, install_error_handlers
 from serving.routes import answers, chat, chunks, documents, health, search
 from serving.services import open_services
@@ -40,7 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        middleware=[Middleware(RequestBoundary, settings=chosen.serving)],
+        middleware=[Middleware(RequestBoundary, settings=chosen.serving, body_caps=_body_caps(chosen))],
     )
     app.state.settings = chosen
     app.state.refusal = None
@@ -49,6 +50,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     return app
+
+
+def _body_caps(settings: Settings) -> dict[str, BodyCap]:
+    """Return the routes that take large bodies: documents, where a source is there to push them to."""
+    if not any(isinstance(source, PushSource) for source in settings.sources.values()):
+        return {}
+    most = settings.serving.max_push_bytes
+    wanted, next_step = f"at most {most:,} bytes", "push fewer documents at once, or raise serving.max_push_bytes"
+    return {f"POST {documents.PATH}": BodyCap(most, wanted, next_step)}
 
 
 @asynccontextmanager

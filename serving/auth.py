@@ -9,7 +9,8 @@ from typing import Final
 from ragstone.contracts.names import ADMIN_GROUP, PUBLIC_GROUP
 from ragstone.contracts.records import Principal
 from ragstone.runtime.errors import ForbiddenError, UnauthenticatedError
-from ragstone.runtime.settings import ApiKey
+from ragstone.runtime.settings import ApiKey, Settings
+from ragstone.runtime.source_settings import PushSource
 
 ANONYMOUS: Final = Principal("anonymous", frozenset({PUBLIC_GROUP}))
 _BEARER: Final = "bearer "
@@ -49,6 +50,24 @@ def require_admin(principal: Principal, action: str) -> None:
             where=action,
             got=f"the groups {', '.join(sorted(principal.groups))}",
             wanted=f"the group {ADMIN_GROUP}",
+        )
+
+
+def may_write(settings: Settings, source: str, principal: Principal) -> bool:
+    """Return whether a principal may write a source: its `writers` where it is pushed to, and the group `admin`."""
+    told = settings.sources.get(source)
+    writers = told.writers if isinstance(told, PushSource) else ()
+    return not principal.groups.isdisjoint({ADMIN_GROUP, *writers})
+
+
+def require_writer(settings: Settings, source: str, principal: Principal, action: str) -> None:
+    """Raise ForbiddenError unless the principal may write the source, whether there is such a source or not."""
+    if not may_write(settings, source, principal):
+        raise ForbiddenError(
+            f"{principal.name} may not write this source",
+            where=action,
+            got=f"source {source!r} and the groups {', '.join(sorted(principal.groups))}",
+            wanted="a group among the source's writers",
         )
 
 

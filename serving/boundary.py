@@ -9,6 +9,8 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -26,12 +28,33 @@ REQUEST_ID_HEADER: Final = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,64}")
 
 
-class RequestBoundary:
-    """Wraps the app. `scope["state"]` gains `request_id` (str) and `deadline` (Deadline)."""
+@dataclass(frozen=True)
+class BodyCap:
+    """How many bytes a request's body may have, and what a refusal says of it."""
 
-    def __init__(self, app: ASGIApp, settings: ServingSettings) -> None:
+    bytes_: int
+    wanted: str
+    next_step: str
+
+
+_NO_CAPS: Final[Mapping[str, BodyCap]] = {}
+
+
+class RequestBoundary:
+    """Wraps the app. `scope["state"]` gains `request_id` (str) and `deadline` (Deadline).
+
+    `body_caps` names the routes, as "POST /path", whose bodies may have more bytes than `serving.max_body_bytes`.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServingSettings, body_caps: Mapping[str, BodyCap] = _NO_CAPS) -> None:
         self._app = app
         self._settings = settings
+        self._body_caps = body_caps
+        self._default_cap = BodyCap(
+            settings.max_body_bytes,
+            f"at most {settings.max_body_bytes:,} bytes, and {settings.max_question_chars:,} characters in a question",
+            "send a shorter question, or raise serving.max_body_bytes",
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; anything but HTTP passes through."""
@@ -51,7 +74,8 @@ class RequestBoundary:
     async def _serve(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
         try:
             async with asyncio.timeout(self._settings.deadline_ms / 1_000):
-                await self._app(scope, _Capped(scope, receive, self._settings), exchange.send)
+                cap = self._body_caps.get(exchange.where, self._default_cap)
+                await self._app(scope, _Capped(scope, receive, cap), exchange.send)
         except TimeoutError:
             await exchange.refuse(deadline_exceeded(exchange.where, self._settings.deadline_ms))
         except Exception:  # noqa: BLE001  # whatever was not foreseen ends here, as an answer and a log entry
@@ -97,10 +121,10 @@ class _Exchange:
 class _Capped:
     """The request's body, refused where it grows past the cap."""
 
-    def __init__(self, scope: Scope, receive: Receive, settings: ServingSettings) -> None:
+    def __init__(self, scope: Scope, receive: Receive, cap: BodyCap) -> None:
         self._scope = scope
         self._receive = receive
-        self._settings = settings
+        self._cap = cap
         self._declared = _content_length(scope)
         self._received = 0
 
@@ -113,15 +137,14 @@ class _Capped:
         return message
 
     def _check(self, size_bytes: int) -> None:
-        cap = self._settings.max_body_bytes
-        if size_bytes > cap:
+        if size_bytes > self._cap.bytes_:
             # Inside an HTTPException, since those alone leave FastAPI's body reader as they are.
             raise HTTPException(413) from TooLargeError(
                 "the request is too large",
                 where=f"{self._scope['method']} {self._scope['path']}, body",
                 got=f"{size_bytes:,} bytes",
-                wanted=f"at most {cap:,} bytes, and {self._settings.max_question_chars:,} characters in a question",
-                next_step="send a shorter question, or raise serving.max_body_bytes",
+                wanted=self._cap.wanted,
+                next_step=self._cap.next_step,
             )
 
 

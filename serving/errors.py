@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from ragstone.runtime.errors import (
     BadInputError,
+    ConflictError,
     DeadlineExceededError,
     DependencyUnavailableError,
     ForbiddenError,
@@ -43,6 +44,7 @@ _STATUSES: Final[tuple[tuple[type[RagstoneError], int, str], ...]] = (
     (UnauthenticatedError, 401, "Unknown key"),
     (ForbiddenError, 403, "Not allowed"),
     (NotFoundError, 404, "Not found"),
+    (ConflictError, 409, "In conflict"),
     (DeadlineExceededError, 504, "Too late"),
     (DependencyUnavailableError, 503, "Not available now"),
     (IndexIncompatibleError, 503, "Not available now"),

@@ -5,7 +5,7 @@ The landing log decides the order: the change in the batch with the greatest num
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from ragstone.contracts.records import Envelope
@@ -50,16 +50,27 @@ def pending_batches(settings: Settings) -> list[LandingBatch]:
 
 def bronze_state(settings: Settings, document_id: str | None = None) -> dict[str, Envelope]:
     """Return the newest change of every document, or of one, by document_id; pending batches count."""
-    newest = _newest_in_bronze(settings, document_id, "TRUE")
-    for envelope in _pending_envelopes(settings):
-        if document_id in (None, envelope.document_id):
-            newest[envelope.document_id] = envelope
-    return newest
+    return _newest_known(settings, None if document_id is None else (document_id,))
+
+
+def states_of(settings: Settings, document_ids: Collection[str]) -> dict[str, Envelope]:
+    """Return the newest change of each of these documents that is known, by document_id; pending batches count."""
+    return _newest_known(settings, frozenset(document_ids))
+
+
+def landing_batch_of(settings: Settings, document_id: str) -> int | None:
+    """Return the number of the landing batch that holds a document's newest change, or None when there is no such."""
+    sql = "SELECT max(landing_batch) AS number FROM bronze WHERE document_id = ?"
+    known = read.query(settings.lake_root, sql, (document_id,), bronze=BRONZE_DOCUMENTS)["number"][0].as_py()
+    for batch in pending_batches(settings):
+        if any(envelope.document_id == document_id for envelope in batch.envelopes):
+            known = batch.number
+    return None if known is None else int(known)
 
 
 def last_content(settings: Settings, document_id: str) -> Envelope | None:
     """Return the newest change of a document that carries content, or None: what a restore brings back."""
-    found = _newest_in_bronze(settings, document_id, "content_hash IS NOT NULL").get(document_id)
+    found = _newest_in_bronze(settings, (document_id,), "content_hash IS NOT NULL").get(document_id)
     for envelope in _pending_envelopes(settings):
         if envelope.document_id == document_id and envelope.content_hash is not None:
             found = envelope
@@ -92,13 +103,22 @@ def _concerns_access(envelope: Envelope, before: Envelope | None) -> bool:
     return before is not None and is_alive(before) and before.acl != envelope.acl
 
 
+def _newest_known(settings: Settings, document_ids: Collection[str] | None) -> dict[str, Envelope]:
+    newest = _newest_in_bronze(settings, document_ids, "TRUE")
+    for envelope in _pending_envelopes(settings):
+        if document_ids is None or envelope.document_id in document_ids:
+            newest[envelope.document_id] = envelope
+    return newest
+
+
 def _pending_envelopes(settings: Settings) -> Iterable[Envelope]:
     return (envelope for batch in pending_batches(settings) for envelope in batch.envelopes)
 
 
-def _newest_in_bronze(settings: Settings, document_id: str | None, condition: str) -> dict[str, Envelope]:
+def _newest_in_bronze(settings: Settings, document_ids: Collection[str] | None, condition: str) -> dict[str, Envelope]:
     columns = ", ".join(_ENVELOPE_COLUMNS)
-    only, parameters = ("TRUE", ()) if document_id is None else ("document_id = ?", (document_id,))
+    marks = ", ".join("?" * len(document_ids or ())) or "NULL"
+    only = "TRUE" if document_ids is None else f"document_id IN ({marks})"
     rows = read.query(
         settings.lake_root,
         f"""SELECT {columns} FROM (
@@ -107,7 +127,7 @@ def _newest_in_bronze(settings: Settings, document_id: str | None, condition: st
             ) AS row_rank
             FROM bronze WHERE {only} AND {condition}
         ) WHERE row_rank = 1""",
-        parameters,
+        tuple(document_ids or ()),
         bronze=BRONZE_DOCUMENTS,
     )
     return {row["document_id"]: _envelope(row) for row in rows.to_pylist()}

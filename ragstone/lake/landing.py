@@ -37,6 +37,11 @@ class LandingBatch:
     envelopes: tuple[Envelope, ...]
 
 
+def object_uri(digest: str) -> str:
+    """Return the landing_uri of the bytes with this content hash."""
+    return f"objects/{digest[:2]}/{digest}"
+
+
 class LandingZone:
     """The landing zone below one folder, which is made on the first write."""
 
@@ -46,8 +51,7 @@ class LandingZone:
 
     def put_object(self, content: bytes) -> str:
         """Store bytes under their hash and return their landing_uri, relative to the root. Known bytes cost nothing."""
-        digest = content_hash(content)
-        uri = f"objects/{digest[:2]}/{digest}"
+        uri = object_uri(content_hash(content))
         path = self.root / uri
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -102,6 +102,10 @@ class NotFoundError(RagstoneError):
     """The thing asked for does not exist, or this principal may not know that it does."""
 
 
+class ConflictError(RagstoneError):
+    """What was asked contradicts what is there, such as new content for a document that was deleted."""
+
+
 class UnauthenticatedError(RagstoneError):
     """A key was shown that nobody here has; a caller without any key is not an error."""
 

@@ -101,6 +101,7 @@ class ServingSettings(_Section):
     top_k: int = Field(4, ge=1, le=50)
     max_question_chars: int = Field(4_000, ge=1)
     max_body_bytes: int = Field(65_536, ge=1)
+    max_push_bytes: int = Field(10_000_000, ge=1)
     deadline_ms: int = Field(10_000, gt=0)
     session_ttl_s: int = Field(3_600, gt=0)
     session_turns: int = Field(20, ge=1)

@@ -30,6 +30,8 @@ def test_every_operation_tells_how_it_refuses():
         "chat",
         "search",
         "chunk",
+        "push_documents",
+        "document_status",
         "delete_document",
         "lineage",
         "live",
