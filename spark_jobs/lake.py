@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,8 @@ def ensure_table(spark: SparkSession, root: Path, spec: TableSpec) -> None:
     """Create a table when it does not exist, with its constraints, so that Delta refuses a breach whoever writes."""
     if table_version(root, spec) != ABSENT:
         return
+    # A creation that died leaves a log without a commit, and Delta takes that for a table which has lost its files.
+    shutil.rmtree(table_path(root, spec) / "_delta_log", ignore_errors=True)
     if not spec.constraints:
         # Without a Spark action; only constraints have to be understood by Spark.
         delta.ensure_table(root, spec)

@@ -5,7 +5,9 @@ Rows are appended with deltalake, so recording costs no Spark action.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from ragstone.lake import read
 from ragstone.lake.delta import append_rows
 from ragstone.lake.migrate import migrate_all
 from ragstone.runtime import metrics
-from ragstone.runtime.errors import IndexGateError, QualityGateError
+from ragstone.runtime.errors import DependencyUnavailableError, IndexGateError, QualityGateError
 from ragstone.runtime.file_lock import exclusive
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
@@ -53,6 +55,8 @@ def _recorded(step: str, function: StepFunction, settings: Settings, run_id: str
             # A disk that is full must not hide the error that told of it.
             with suppress(Exception):
                 _record(settings, run_id, StepResult(step, status, unit=""), started_at, str(error))
+            if _tells_of_a_full_disk(error):
+                raise _disk_full(settings) from error
             raise
     _record(settings, run_id, result, started_at, None)
     _count(result)
@@ -120,6 +124,25 @@ def _record(settings: Settings, run_id: str, result: StepResult, started_at: dat
     append_rows(settings.lake_root, RUNS, [row])
     log = _log.info if error is None else _log.error
     log("step finished", run_id=run_id, step=result.step, status=result.status, seconds=round(seconds, 3))
+
+
+def _tells_of_a_full_disk(error: BaseException | None) -> bool:
+    """Return whether an error, or one behind it, is the operating system's, quoted by whatever language."""
+    while error is not None:
+        if os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _disk_full(settings: Settings) -> DependencyUnavailableError:
+    return DependencyUnavailableError(
+        "the disk is full; tables are as they were before this step",
+        where=str(settings.home),
+        got=os.strerror(errno.ENOSPC),
+        wanted="room for the step's new rows",
+        next_step="free some space, then run the same command again",
+    )
 
 
 def _count(result: StepResult) -> None:
