@@ -18,7 +18,7 @@ COPY serving serving
 COPY orchestration orchestration
 # The jars and the model are fetched here, so that a running container fetches nothing.
 RUN "$VIRTUAL_ENV/bin/uv" pip install --no-cache --quiet --no-deps --no-build-isolation --editable . \
-    && "$VIRTUAL_ENV/bin/python" -m ragstone.runtime.jars \
+    && "$VIRTUAL_ENV/bin/python" -m ragstone.runtime.jars core kafka \
     && "$VIRTUAL_ENV/bin/python" -m ragstone.embedding.export \
     && "$VIRTUAL_ENV/bin/python" -m compileall -q ragstone feature_repo spark_jobs serving orchestration
 

@@ -18,7 +18,7 @@ define set_up
 	VIRTUAL_ENV=$(1) $(1)/bin/uv pip sync --quiet --require-hashes --build-constraints requirements/build.txt \
 		requirements/uv.txt requirements/build.txt $(2)
 	VIRTUAL_ENV=$(1) $(1)/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
-	$(1)/bin/python -m ragstone.runtime.jars
+	$(1)/bin/python -m ragstone.runtime.jars core kafka
 	$(1)/bin/python -m ragstone.embedding.export
 	touch $(1)/.installed
 endef
@@ -28,6 +28,11 @@ $(VENV)/.installed: requirements/uv.txt requirements/build.txt requirements/dev.
 
 .venv-st/.installed: requirements/uv.txt requirements/build.txt requirements/st.txt pyproject.toml conf/jars.lock
 	$(call set_up,.venv-st,requirements/st.txt)
+
+# The broker that tests of streams start: 45 MB that nothing but tests needs.
+$(VENV)/.broker: $(VENV)/.installed
+	$(VENV)/bin/python -m ragstone.runtime.jars kafka-broker
+	touch $@
 
 .PHONY: install
 install: $(VENV)/.installed ## Set up everything the other targets need, from hashed locks
@@ -52,11 +57,11 @@ check: install ## Formatting, ruff, mypy strict, import contracts
 	$(VENV)/bin/lint-imports
 
 .PHONY: test
-test: install ## The tests, long ones as seeded samples
+test: install $(VENV)/.broker ## The tests, long ones as seeded samples
 	$(RUN) pytest -m "not full and not parity" $(TWO_WORKERS)
 
 .PHONY: test-full
-test-full: install ## All tests but parity, long ones whole
+test-full: install $(VENV)/.broker ## All tests but parity, long ones whole
 	$(RUN) pytest -m "not parity" $(TWO_WORKERS)
 
 .PHONY: test-parity

@@ -19,8 +19,10 @@ from pathlib import Path
 from ragstone.runtime.errors import ConfigError, DependencyUnavailableError, RagstoneError, exit_code
 from ragstone.runtime.logging import configure_logging, get_logger
 from ragstone.runtime.settings import Settings, load_settings
+from ragstone.runtime.source_settings import KafkaSource
 
 CORE_GROUP = "core"
+KAFKA_GROUP = "kafka"
 _FETCH_TIMEOUT_S = 60
 
 
@@ -70,6 +72,15 @@ def jar_paths(settings: Settings, group: str = CORE_GROUP) -> list[Path]:
     Raises DependencyUnavailableError when a jar is missing or is not the one that was locked.
     """
     return [_verified(settings.assets / "jars", jar, group) for jar in locked_jars(settings.conf / "jars.lock", group)]
+
+
+def spark_jar_paths(settings: Settings) -> list[Path]:
+    """Return the verified jars this home's Spark loads: `core`, and `kafka` where a source is a topic.
+
+    Raises DependencyUnavailableError when a jar is missing or is not the one that was locked.
+    """
+    streams = any(isinstance(source, KafkaSource) for source in settings.sources.values())
+    return [path for group in (CORE_GROUP, *([KAFKA_GROUP] if streams else [])) for path in jar_paths(settings, group)]
 
 
 def fetch_jars(settings: Settings, group: str = CORE_GROUP) -> list[Path]:

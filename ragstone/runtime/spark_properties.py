@@ -16,7 +16,7 @@ from typing import Final
 
 from ragstone.runtime.code_archive import write_code_archive
 from ragstone.runtime.errors import DependencyUnavailableError
-from ragstone.runtime.jars import jar_paths
+from ragstone.runtime.jars import spark_jar_paths
 from ragstone.runtime.java import java_home
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.telemetry import OPT_OUTS
@@ -72,7 +72,7 @@ def spark_properties(settings: Settings) -> dict[str, str]:
         "spark.driver.memory": settings.spark.driver_memory,
         "spark.driver.extraJavaOptions": _java_options(settings),
         "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
-        "spark.jars": _jar_list(jar_paths(settings)),
+        "spark.jars": _jar_list(spark_jar_paths(settings)),
         # Nothing is resolved by it, but its folders are made, and a container's user may have no home.
         "spark.jars.ivy": str(settings.home / "spark" / "ivy"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

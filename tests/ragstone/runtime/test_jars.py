@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ragstone.runtime.errors import ConfigError, DependencyUnavailableError
-from ragstone.runtime.jars import jar_paths, locked_jars, main
+from ragstone.runtime.jars import jar_paths, locked_jars, main, spark_jar_paths
 from ragstone.runtime.settings import Settings, load_settings
 
 CONTENT = b"a jar"
@@ -74,6 +74,19 @@ def test_a_broken_lock_is_refused(tmp_path: Path, lock: str):
         locked_jars(path, "core")
 
 
+def test_spark_loads_the_jars_of_kafka_only_for_a_topic(home: Path):
+    topic = {"kind": "kafka", "servers": "127.0.0.1:9092", "topic": "notes"}
+
+    without = {path.name for path in spark_jar_paths(load_settings(home=home))}
+    with_topic = {path.name for path in spark_jar_paths(load_settings(home=home, sources={"notes": topic}))}
+
+    assert {path.split("-3")[0] for path in with_topic - without if "kafka" in path} == {
+        "spark-sql-kafka-0-10_2.12",
+        "spark-token-provider-kafka-0-10_2.12",
+        "kafka-clients",
+    }
+
+
 def test_fetching_what_is_there_asks_nobody(locked: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RAGSTONE_ASSETS", str(locked.assets))
     monkeypatch.setenv("RAGSTONE_CONF", str(locked.conf))
@@ -83,7 +96,7 @@ def test_fetching_what_is_there_asks_nobody(locked: Settings, monkeypatch: pytes
 
 
 def test_every_group_of_the_lock_names_jars_by_hash(settings: Settings):
-    for group in ("core", "kafka", "s3"):
+    for group in ("core", "kafka", "s3", "kafka-broker"):
         for jar in locked_jars(settings.conf / "jars.lock", group):
             assert len(bytes.fromhex(jar.sha256)) == 32
             assert jar.version in jar.file_name
