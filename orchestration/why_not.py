@@ -215,7 +215,7 @@ def _outranked(
     if duplicates:
         return "an equal text of another document stands for it among the hits", ""
     chunks = [row["chunk_id"] for row in snapshot.rows().to_pylist() if row["document_id"] == envelope.document_id]
-    vector = load_embedder(settings).encode([normalise(question)])[0]
+    vector = load_embedder(settings).encode_questions([normalise(question)])[0]
     best = max(float(np.dot(vector, known)) for known in _vectors(settings, chunks).values())
     above = ", ".join(f"{hit.document.source_uri} ({hit.score:.3f})" for hit in retrieval.hits)
     return f"outranked: its best chunk scores {best:.3f}; above it stand {above}", "ask for more hits with -k"

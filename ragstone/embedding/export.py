@@ -18,12 +18,13 @@ from typing import Any, Final
 from ragstone.embedding.bert_onnx import BertShape, bert_graph, read_safetensors
 from ragstone.embedding.model_files import (
     CARD_NAME,
+    INT8_SUFFIX,
     ONNX_NAME,
     TOKENIZER_NAME,
     WEIGHTS_NAME,
     ModelCard,
     check_pin,
-    model_folder,
+    folder_of,
     read_card,
     sha256,
     verified_file,
@@ -141,11 +142,12 @@ def _json(path: Path) -> Any:
 
 
 def _export(settings: Settings, model_id: str, source: Path) -> None:
-    embedding = settings.embedding.model_copy(update={"model": model_id})
-    folder = model_folder(settings.model_copy(update={"embedding": embedding}))
+    folder = folder_of(settings.assets, model_id)
     if is_exported(folder):
         return
     card = export_model(model_id, source, folder)
+    # What was quantised from another export is no longer its int8 form.
+    shutil.rmtree(folder.with_name(folder.name + INT8_SUFFIX), ignore_errors=True)
     get_logger(__name__).info("model exported", model=model_id, dim=card.dim, files=sorted(card.files))
 
 

@@ -3,61 +3,72 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
-from ragstone.embedding.model_files import TOKENIZER_NAME, model_folder, read_card
+from ragstone.embedding import api_model, local_model
+from ragstone.embedding.encoder_kind import EncoderKind
 from ragstone.embedding.port import Embedder
-from ragstone.embedding.spec import EmbeddingSpec
+from ragstone.embedding.spec import EmbeddingSpec, Overflow
 from ragstone.runtime.errors import ConfigError
-from ragstone.runtime.settings import EmbeddingSettings, Settings
+from ragstone.runtime.settings import EncoderSettings, Settings
+
+# Where a new encoder is added: `embedding.encoder` names one of these.
+ENCODERS: Final[Mapping[str, EncoderKind]] = MappingProxyType(
+    {
+        "onnx": local_model.ONNX,
+        "sentence-transformers": local_model.SENTENCE_TRANSFORMERS,
+        "openai": api_model.OPENAI,
+    }
+)
 
 
 def embedding_spec(settings: Settings) -> EmbeddingSpec:
-    """Return what the configured vectors mean, from a small file: no model is loaded.
+    """Return what the vectors of the served space mean; no local model is loaded for it.
 
-    Raises DependencyUnavailableError when the model has not been exported, ConfigError when more tokens are asked for
-    than it was made for.
+    An API that no dimension is set for is asked for one vector. Raises DependencyUnavailableError when the model has
+    not been exported or the API does not answer, ConfigError for an unknown encoder and for more tokens than the model
+    was made for.
     """
-    return _spec(settings.embedding, model_folder(settings))
+    return _spec(settings.embedding.space, settings.embedding.served, settings.assets, _overflow(settings))
 
 
 def load_embedder(settings: Settings) -> Embedder:
-    """Return the configured encoder, loaded once per process and verified against its export.
+    """Return the encoder of the served space, loaded once per process and verified against its export.
 
     Raises what `embedding_spec` raises, and DependencyUnavailableError when a file was changed since.
     """
-    return _load(settings.embedding, model_folder(settings))
+    return _load(settings.embedding.space, settings.embedding.served, settings.assets, _overflow(settings))
 
 
-def _spec(embedding: EmbeddingSettings, folder: Path) -> EmbeddingSpec:
-    card = read_card(folder)
-    if embedding.max_tokens > card.max_tokens:
-        raise ConfigError(
-            "the model cannot read texts that long",
-            where="embedding.max_tokens",
-            got=embedding.max_tokens,
-            wanted=f"at most {card.max_tokens}, which {card.model_id} was made for",
-        )
-    return EmbeddingSpec(
-        space=embedding.space,
-        model_id=card.model_id,
-        model_hash=card.weights_sha256,
-        tokenizer_hash=card.files[TOKENIZER_NAME],
-        dim=card.dim,
-        max_tokens=embedding.max_tokens,
-        precision=card.precision,
-        pooling=card.pooling,
-    )
+def in_space(settings: Settings, space: str) -> Settings:
+    """Return settings under which another space is the served one."""
+    embedding = settings.embedding.model_copy(update={"space": space})
+    return settings.model_copy(update={"embedding": embedding})
+
+
+def _overflow(settings: Settings) -> Overflow:
+    return "window_mean" if settings.chunking.overflow == "window_mean" else "cut"
 
 
 @functools.cache
-def _load(embedding: EmbeddingSettings, folder: Path) -> Embedder:
-    spec = _spec(embedding, folder)
-    # Each encoder's library is imported only where it is used: one takes seconds, the other may not be installed.
-    if embedding.encoder == "onnx":
-        from ragstone.embedding.onnx_encoder import OnnxEncoder
+def _spec(space: str, encoder: EncoderSettings, assets: Path, overflow: Overflow) -> EmbeddingSpec:
+    return _kind(encoder).describe(space, encoder, assets, overflow)
 
-        return OnnxEncoder(folder, spec)
-    from ragstone.embedding.sentence_transformers_encoder import SentenceTransformersEncoder
 
-    return SentenceTransformersEncoder(folder, spec)
+@functools.cache
+def _load(space: str, encoder: EncoderSettings, assets: Path, overflow: Overflow) -> Embedder:
+    return _kind(encoder).open(_spec(space, encoder, assets, overflow), encoder, assets)
+
+
+def _kind(encoder: EncoderSettings) -> EncoderKind:
+    if encoder.encoder not in ENCODERS:
+        raise ConfigError(
+            "there is no such encoder",
+            where="embedding.encoder",
+            got=encoder.encoder,
+            wanted=f"one of {', '.join(sorted(ENCODERS))}",
+        )
+    return ENCODERS[encoder.encoder]

@@ -20,6 +20,7 @@ CARD_NAME: Final = "model.json"
 ONNX_NAME: Final = "model.onnx"
 WEIGHTS_NAME: Final = "model.safetensors"
 TOKENIZER_NAME: Final = "tokenizer.json"
+INT8_SUFFIX: Final = ".int8"
 
 # SHA-256 of the weights that a well-known name must have, wherever they come from.
 PINNED_WEIGHTS: Final[Mapping[str, str]] = {
@@ -45,9 +46,14 @@ class ModelCard:
     files: Mapping[str, str]
 
 
+def folder_of(assets: Path, model_id: str) -> Path:
+    """Return the assets folder of a model; a slash in its name becomes `--`."""
+    return assets / "models" / model_id.replace("/", "--")
+
+
 def model_folder(settings: Settings) -> Path:
-    """Return the assets folder of the configured model; a slash in its name becomes `--`."""
-    return settings.assets / "models" / settings.embedding.model.replace("/", "--")
+    """Return the assets folder of the served space's model, as it was exported."""
+    return folder_of(settings.assets, settings.embedding.served.model)
 
 
 def write_card(folder: Path, card: ModelCard) -> None:

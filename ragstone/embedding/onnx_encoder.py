@@ -24,10 +24,10 @@ _ERRORS_ONLY = 3
 
 
 class OnnxEncoder:
-    """An Embedder over an exported model folder. Raises DependencyUnavailableError when its files were changed."""
+    """A TextEncoder over an exported model folder. Raises DependencyUnavailableError when its files were changed."""
 
     def __init__(self, folder: Path, spec: EmbeddingSpec) -> None:
-        self._spec = spec
+        self._dim = spec.dim
         self._tokenizer = Tokenizer.from_file(str(verified_file(folder, TOKENIZER_NAME)))
         # The file truncates and pads at 128.
         self._tokenizer.enable_truncation(spec.max_tokens)
@@ -35,14 +35,9 @@ class OnnxEncoder:
         self._session = open_session(verified_file(folder, ONNX_NAME))
         self._input = self._session.get_inputs()[0].name
 
-    @property
-    def spec(self) -> EmbeddingSpec:
-        """Return what the vectors mean."""
-        return self._spec
-
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return float32 (len(texts), spec.dim), rows in the order of `texts`, each of unit norm."""
-        vectors = np.empty((len(texts), self._spec.dim), np.float32)
+        """Return float32 (len(texts), dim), rows in the order of `texts`, each of unit norm."""
+        vectors = np.empty((len(texts), self._dim), np.float32)
         for row, text in enumerate(texts):
             ids = np.array([self._tokenizer.encode(text).ids], np.int64)
             vectors[row] = self._session.run(None, {self._input: ids})[0][0]

@@ -31,28 +31,25 @@ _GPU_BATCH: Final = 64
 
 
 class SentenceTransformersEncoder:
-    """An Embedder over the folder a model came from; nothing is downloaded.
+    """A TextEncoder over the folder a model came from; nothing is downloaded.
+
+    `device` is a name that torch knows, such as cpu or cuda; without one a GPU is taken when there is one.
 
     Raises DependencyUnavailableError when the weights there are no longer those that were taken in.
     """
 
-    def __init__(self, folder: Path, spec: EmbeddingSpec) -> None:
+    def __init__(self, folder: Path, spec: EmbeddingSpec, device: str | None = None) -> None:
         card = read_card(folder)
         check_weights(card)
-        self._spec = spec
-        self._model = SentenceTransformer(card.source, local_files_only=True)
+        self._dim = spec.dim
+        self._model = SentenceTransformer(card.source, device=device, local_files_only=True)
         self._model.max_seq_length = spec.max_tokens
         self._batch = _CPU_BATCH if self._model.device.type == "cpu" else _GPU_BATCH
 
-    @property
-    def spec(self) -> EmbeddingSpec:
-        """Return what the vectors mean."""
-        return self._spec
-
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return float32 (len(texts), spec.dim), rows in the order of `texts`, each of unit norm."""
+        """Return float32 (len(texts), dim), rows in the order of `texts`, each of unit norm."""
         if not texts:
-            return np.empty((0, self._spec.dim), np.float32)
+            return np.empty((0, self._dim), np.float32)
         vectors = self._model.encode(
             list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
         )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ragstone.contracts.identity import stable_hash
+
+Overflow = Literal["cut", "window_mean"]
 
 
 @dataclass(frozen=True)
@@ -12,7 +15,9 @@ class EmbeddingSpec:
     """One embedding space. `model_hash` and `tokenizer_hash` are SHA-256 of files, in hexadecimal.
 
     `max_tokens` counts word pieces with the two special tokens; what is longer is cut. Vectors are float32, of length
-    `dim` and unit norm, pooled as `pooling` says (`mean` over all tokens, or `cls`, the first).
+    `dim` and unit norm, pooled as `pooling` says (`mean` over all tokens, or `cls`, the first). A question is encoded
+    behind `query_prefix`, a chunk behind `passage_prefix`. With the overflow `window_mean` a longer text is not cut:
+    its vector is the normalised mean over windows of it.
     """
 
     space: str
@@ -23,6 +28,9 @@ class EmbeddingSpec:
     max_tokens: int
     precision: str
     pooling: str
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    overflow: Overflow = "cut"
 
     @property
     def encoder_hash(self) -> str:
@@ -32,4 +40,10 @@ class EmbeddingSpec:
         holds the encoders together.
         """
         weights = (self.model_hash, self.tokenizer_hash)
-        return stable_hash("encoder", *weights, self.dim, self.max_tokens, self.precision, self.pooling)
+        parts: list[str | int] = [*weights, self.dim, self.max_tokens, self.precision, self.pooling]
+        # Only where they are set, so that vectors made before there were such settings keep their identity.
+        if self.query_prefix or self.passage_prefix:
+            parts += ["prefixes", self.query_prefix, self.passage_prefix]
+        if self.overflow != "cut":
+            parts += ["overflow", self.overflow]
+        return stable_hash("encoder", *parts)

@@ -1,4 +1,4 @@
-"""The encoder's own tokens: what a chunk's size is measured in."""
+"""A model's own tokens: what a chunk's size is measured in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from ragstone.embedding.model_files import TOKENIZER_NAME, model_folder, verified_file
+from ragstone.embedding.model_files import TOKENIZER_NAME, folder_of, verified_file
 from ragstone.runtime.settings import Settings
 
 
@@ -31,11 +31,11 @@ class WordPieces:
 
 
 def load_word_pieces(settings: Settings) -> WordPieces:
-    """Return the word pieces of the configured model, loaded once per process.
+    """Return the word pieces that chunks are measured in, loaded once per process.
 
     Raises DependencyUnavailableError when the model's files are missing or not as they were exported.
     """
-    return _load(model_folder(settings))
+    return _load(folder_of(settings.assets, settings.chunking.tokenizer))
 
 
 @functools.cache

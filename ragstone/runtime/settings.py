@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from ragstone.contracts.identity import stable_hash
 from ragstone.runtime import setting_layers
 from ragstone.runtime.errors import ConfigError
-from ragstone.runtime.source_settings import FilesSource, Source
+from ragstone.runtime.source_settings import FilesSource, SecretName, Source
 
 _PROJECT = Path(__file__).resolve().parents[2]
+
+SpaceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
 class _Section(BaseModel):
@@ -33,20 +35,61 @@ class IngestSettings(_Section):
 
 
 class ChunkingSettings(_Section):
-    """How documents are cut. Counts are word pieces without special tokens."""
+    """How documents are cut. `max_tokens` and `overlap_tokens` are in word pieces of `tokenizer`, without special ones.
 
-    chunker: Literal["structure"] = "structure"
-    max_tokens: int = Field(230, ge=16, le=254)
+    They are the structure chunker's; `words` and `overlap_words` are the word chunker's. `version` pins the chunker:
+    another one refuses to cut. `overflow` says what becomes of texts that are over the encoder's window.
+    """
+
+    chunker: str = "structure"
+    version: str | None = None
+    tokenizer: str = "all-MiniLM-L6-v2"
+    max_tokens: int = Field(230, ge=16, le=8_192)
     overlap_tokens: int = Field(30, ge=0)
+    words: int = Field(512, ge=16, le=8_192)
+    overlap_words: int = Field(50, ge=0)
+    overflow: Literal["refuse", "window_mean"] = "refuse"
 
 
-class EmbeddingSettings(_Section):
-    """Which encoder fills which embedding space. A different model or precision needs a space of its own."""
+class EncoderSettings(_Section):
+    """One encoder. Prefixes go before each text and are part of what vectors mean, as model and precision are.
 
-    encoder: Literal["onnx", "sentence-transformers"] = "onnx"
+    `device` is for sentence-transformers, by default a GPU when there is one. All from `url` on is for an
+    OpenAI-compatible API: `dim` is asked for when it is not told, `batch_tokens` bounds one request, `timeout_s` one
+    try, and the price is per million tokens, in whatever currency.
+    """
+
+    encoder: str = "onnx"
     model: str = "all-MiniLM-L6-v2"
-    space: str = Field("minilm_fp32", pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    precision: Literal["fp32", "int8"] = "fp32"
     max_tokens: int = Field(256, ge=8)
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    device: str | None = None
+    url: str | None = None
+    api_key: SecretName | None = None
+    dim: int | None = Field(None, gt=0)
+    batch_tokens: int = Field(50_000, gt=0)
+    timeout_s: float = Field(30.0, gt=0)
+    retries: int = Field(6, ge=0)
+    price_per_million_tokens: float | None = Field(None, ge=0)
+
+
+class EmbeddingSettings(EncoderSettings):
+    """The embedding space that is served, and the encoder of every space that has no entry of its own in `spaces`.
+
+    A different model, precision or prefix needs a space of its own. `max_cost` is what one run of embed may cost.
+    """
+
+    space: SpaceName = "minilm_fp32"
+    spaces: dict[SpaceName, EncoderSettings] = Field(default_factory=dict)
+    max_cost: float | None = Field(None, ge=0)
+
+    @property
+    def served(self) -> EncoderSettings:
+        """Return the encoder of `space`."""
+        own = {name: getattr(self, name) for name in EncoderSettings.model_fields}
+        return self.spaces.get(self.space) or EncoderSettings(**own)
 
 
 class SparkSettings(_Section):

@@ -103,7 +103,7 @@ class Retriever:
     def embed(self, question: str) -> npt.NDArray[np.float32]:
         """Return the vector of a question, float32 (dim,), made as the vectors of chunks are."""
         with span("retrieve.embed"):
-            vectors = self._embedder.encode([normalise(question)])
+            vectors = self._embedder.encode_questions([normalise(question)])
         vector: npt.NDArray[np.float32] = vectors[0]
         return vector
 

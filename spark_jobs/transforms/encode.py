@@ -44,7 +44,7 @@ def encode_texts(texts: DataFrame, settings: Settings, text_count: int) -> DataF
 
 def _encoder(settings: Settings) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     # Only what the encoder needs: a task is written to the disks of a cluster, where no password belongs.
-    public = Settings(assets=settings.assets, embedding=settings.embedding)
+    public = Settings(assets=settings.assets, embedding=settings.embedding, chunking=settings.chunking)
 
     def encode(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         embedder = load_embedder(public)

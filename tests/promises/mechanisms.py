@@ -147,14 +147,14 @@ def stop_at_bad_input(patch: Patch) -> None:
 def phone_home(patch: Patch) -> None:
     """Promise 10: the encoder reports its use to an address outside, and swallows the error."""
     encoder = type(_current_embedder())
-    encode = encoder.encode
+    encode = encoder._encode
 
-    def report(self, texts):
+    def report(self, texts, prefix):
         with contextlib.suppress(OSError):
             socket.create_connection((OUTSIDE, PORT), timeout=1).close()
-        return encode(self, texts)
+        return encode(self, texts, prefix)
 
-    patch.setattr(encoder, "encode", report)
+    patch.setattr(encoder, "_encode", report)
 
 
 def _current_embedder():
