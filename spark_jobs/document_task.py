@@ -9,24 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ragstone.contracts.tables import BRONZE_DOCUMENTS, TableSpec
-from ragstone.embedding.model_files import TOKENIZER_NAME, model_folder, read_card, verified_file
-from ragstone.embedding.tokenizer import WordPieces
 from ragstone.lake.delta import table_id, table_version, transaction_version
 from ragstone.lake.ops import accepted_batch
 from ragstone.lake.pending_documents import DocumentState, PendingDocuments, ReadBy, pending_documents
 from ragstone.runtime.settings import Settings
-from spark_jobs.chunking.structure import StructureChunker, chunker_hash
+from spark_jobs.chunking.chunkers import Chunker, ChunkerRecipe, chunker_recipe, make_chunker
 from spark_jobs.parsers.parse import PARSERS, Parser, parser_of
-
-
-@dataclass(frozen=True)
-class ChunkerRecipe:
-    """What a worker needs to make the chunker: small, and without the settings' secrets."""
-
-    model_folder: Path
-    max_tokens: int
-    overlap_tokens: int
-    chunker_hash: str
 
 
 @dataclass(frozen=True)
@@ -61,8 +49,8 @@ class DocumentTask:
 
 
 def find_task(settings: Settings, step: str) -> DocumentTask:
-    """Return what is to be done. Raises DependencyUnavailableError when the model's tokenizer is not there."""
-    root, recipe = settings.lake_root, _recipe(settings)
+    """Return what is to be done. Raises what `chunker_recipe` raises."""
+    root, recipe = settings.lake_root, chunker_recipe(settings)
     readers = {mime_type: _read_by(parser) for mime_type, parser in PARSERS.items()}
     accepted = accepted_batch(root)
     pending = pending_documents(root, accepted, readers, _read_by(parser_of("")), recipe.chunker_hash)
@@ -85,17 +73,9 @@ def balanced(states: Sequence[DocumentState], parts: int) -> list[DocumentState]
 
 
 @functools.cache
-def chunker(recipe: ChunkerRecipe) -> StructureChunker:
+def chunker(recipe: ChunkerRecipe) -> Chunker:
     """Return the chunker of a recipe, made once per process."""
-    pieces = WordPieces(verified_file(recipe.model_folder, TOKENIZER_NAME))
-    return StructureChunker(pieces, recipe.max_tokens, recipe.overlap_tokens, recipe.chunker_hash)
-
-
-def _recipe(settings: Settings) -> ChunkerRecipe:
-    folder, limits = model_folder(settings), settings.chunking
-    tokenizer_hash = read_card(folder).files[TOKENIZER_NAME]
-    identity = chunker_hash(limits.max_tokens, limits.overlap_tokens, tokenizer_hash)
-    return ChunkerRecipe(folder, limits.max_tokens, limits.overlap_tokens, identity)
+    return make_chunker(recipe)
 
 
 def _read_by(parser: Parser) -> ReadBy:

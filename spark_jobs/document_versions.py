@@ -12,8 +12,9 @@ from ragstone.contracts.identity import text_hash
 from ragstone.contracts.tables import SILVER_CHUNKS, SILVER_DOCUMENTS, TableSpec
 from ragstone.lake.landing import LandingZone
 from ragstone.runtime.errors import RagstoneError
+from spark_jobs.chunking.chunkers import ChunkerRecipe
 from spark_jobs.chunking.structure import Chunk
-from spark_jobs.document_task import ChunkerRecipe, chunker
+from spark_jobs.document_task import chunker
 from spark_jobs.parsers.document import ParsedDocument
 from spark_jobs.parsers.parse import parse, parser_of
 

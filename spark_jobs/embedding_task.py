@@ -15,6 +15,7 @@ from ragstone.lake.delta import table_id, table_version, transaction_version
 from ragstone.lake.pending_embeddings import PendingEmbeddings, pending_embeddings
 from ragstone.runtime.errors import ConfigError
 from ragstone.runtime.settings import Settings
+from spark_jobs.chunking.chunkers import check_window
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ class EmbeddingTask:
 
 
 def find_task(settings: Settings, step: str) -> EmbeddingTask:
-    """Return what is to be done in the configured space. Raises ConfigError when it holds another encoder's vectors."""
+    """Return what is to be done in the configured space.
+
+    Raises ConfigError when it holds another encoder's vectors, or when chunks are longer than its encoder reads.
+    """
+    check_window(settings)
     root, spec = settings.lake_root, embedding_spec(settings)
     table = embeddings(spec.space, spec.dim)
     _check_space(root, table, spec)
