@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import unquote
 
+from ragstone.contracts.landed_record import record_mime_type
 from ragstone.text.language import detect_language
 from ragstone.text.normalise import NORMALISER_VERSION, normalise
 from spark_jobs.parsers.document import Page, ParsedDocument, assemble
 from spark_jobs.parsers.html import read_html
 from spark_jobs.parsers.markdown import read_markdown
 from spark_jobs.parsers.plain import read_plain
+from spark_jobs.parsers.record import read_record
 from spark_jobs.parsers.restructured import read_restructured
 from spark_jobs.sources.encoding import decode
 from spark_jobs.sources.mime import HTML, MARKDOWN, PLAIN, RESTRUCTURED
@@ -21,11 +24,11 @@ from spark_jobs.sources.mime import HTML, MARKDOWN, PLAIN, RESTRUCTURED
 
 @dataclass(frozen=True)
 class Parser:
-    """A reader of one format. Its `version` is raised whenever it would read the same bytes differently."""
+    """A reader of one format, from bytes. Its `version` is raised when it would read the same bytes differently."""
 
     name: str
     version: str
-    read: Callable[[str], Page]
+    read: Callable[[bytes], Page]
 
     @property
     def full_version(self) -> str:
@@ -38,11 +41,22 @@ def _normalised(read: Callable[[str], Page]) -> Callable[[str], Page]:
     return lambda text: read(normalise(text))
 
 
+def _decoded(read: Callable[[str], Page]) -> Callable[[bytes], Page]:
+    return lambda content: read(decode(content))
+
+
+_TEXT_READERS: Final = {
+    PLAIN: ("plain", "1", _normalised(read_plain)),
+    MARKDOWN: ("markdown", "1", _normalised(read_markdown)),
+    RESTRUCTURED: ("restructured", "1", _normalised(read_restructured)),
+    HTML: ("html", "1", read_html),
+}
 PARSERS: Final = {
-    PLAIN: Parser("plain", "1", _normalised(read_plain)),
-    MARKDOWN: Parser("markdown", "1", _normalised(read_markdown)),
-    RESTRUCTURED: Parser("restructured", "1", _normalised(read_restructured)),
-    HTML: Parser("html", "1", read_html),
+    **{kind: Parser(name, version, _decoded(read)) for kind, (name, version, read) in _TEXT_READERS.items()},
+    **{
+        record_mime_type(kind): Parser(f"record-{name}", version, partial(read_record, read_text=read))
+        for kind, (name, version, read) in _TEXT_READERS.items()
+    },
 }
 
 
@@ -56,6 +70,6 @@ def parse(content: bytes, mime_type: str, source_uri: str) -> ParsedDocument:
 
     Raises BadInputError for bytes that are no text, or that no real document of their format would hold.
     """
-    page = parser_of(mime_type).read(decode(content))
+    page = parser_of(mime_type).read(content)
     document = assemble(page, fallback_title=unquote(PurePosixPath(source_uri).stem) or source_uri)
     return replace(document, language=document.language or detect_language(document.text))

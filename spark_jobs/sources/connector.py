@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ragstone.contracts.records import Envelope
+from ragstone.runtime.errors import BadInputError
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class SourceItem:
     `source_uri` names it for good, relative to the source; `locator` is where to read it now. `version` is what the
     source calls its present version: an item whose landed version is the same is not fetched. `content` is there when
     the listing itself brought it. `mime_type` is there when the source knows better than the bytes. `metadata` is laid
-    over that of the source. A `deleted` item is one that its source says is gone.
+    over that of the source. A `deleted` item is one that its source says is gone. `refusal` is why an item that was
+    listed cannot be taken in.
     """
 
     source_uri: str
@@ -32,6 +34,7 @@ class SourceItem:
     mime_type: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     deleted: bool = False
+    refusal: BadInputError | None = None
 
 
 class Connector(Protocol):

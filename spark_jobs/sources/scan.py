@@ -77,6 +77,14 @@ class SourceScan:
             self.new += outcome.is_new
             self.changed += not outcome.is_new and envelope.change != "vanished"
 
+    def merge(self, later: SourceScan) -> None:
+        """Add what a later look at the same source found."""
+        self.envelopes += later.envelopes
+        self.rejections += later.rejections
+        for name, value in vars(later).items():
+            if isinstance(value, int):
+                setattr(self, name, getattr(self, name) + value)
+
     def counts(self) -> dict[str, int]:
         """Return the counts by name, for logs and for the record of the run."""
         named = {name: value for name, value in vars(self).items() if isinstance(value, int) and name[0] != "_"}
@@ -95,7 +103,8 @@ def scan_source(connector: Connector, known: Mapping[str, Envelope], landing: La
     with ThreadPoolExecutor(connector.parallel) as workers:
         # In batches, because a pool takes in its whole input at once and items may carry their content.
         for items in _batched(connector.items(by_uri), connector.parallel * _ITEMS_PER_WORKER):
-            befores = [by_uri.get(item.source_uri) for item in items]
+            # By id, because of a purged document nothing else is known.
+            befores = [known.get(document_id(connector.name, item.source_uri)) for item in items]
             for outcome in workers.map(partial(_compare, connector, landing), items, befores):
                 scan.add(outcome)
             seen |= {document_id(connector.name, item.source_uri) for item in items}
@@ -118,6 +127,19 @@ def check_deletions(scan: SourceScan, known: Mapping[str, Envelope], max_deleted
         )
 
 
+def scan_settings(name: str, acl: tuple[str, ...], known: Mapping[str, Envelope]) -> SourceScan:
+    """Return what a change of a source's settings means for its documents, where nothing lists them.
+
+    Their items come by themselves, and may not come again: who may read them must not wait for that.
+    """
+    scan = SourceScan(name)
+    for before in known.values():
+        if is_alive(before) and before.acl != acl:
+            changed = replace(before, change="access", fetched_at=datetime.now(UTC), acl=acl)
+            scan.add(_Outcome(changed))
+    return scan
+
+
 def _compare(connector: Connector, landing: LandingZone, item: SourceItem, before: Envelope | None) -> _Outcome:
     """Return what one item is; called from several threads."""
     if before is not None and before.change == "deleted":
@@ -126,6 +148,8 @@ def _compare(connector: Connector, landing: LandingZone, item: SourceItem, befor
         return _Outcome(_vanished(before) if before is not None and is_alive(before) else None)
     digest, read = None, 0
     try:
+        if item.refusal is not None:
+            raise item.refusal
         if (
             before is not None
             and is_alive(before)
