@@ -6,6 +6,7 @@ Listing, hashing and landing need no JVM; when nothing changed, none is started.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -19,9 +20,10 @@ from ragstone.runtime import metrics
 from ragstone.runtime.errors import ConfigError, ContractError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
+from ragstone.runtime.source_settings import KafkaSource
 from spark_jobs.entrypoint import job_main
 from spark_jobs.sources.connect import connect, is_scanned
-from spark_jobs.sources.scan import SourceScan, check_deletions, scan_source
+from spark_jobs.sources.scan import SourceScan, check_deletions, scan_settings, scan_source
 
 STEP: Final = "ingest"
 
@@ -36,13 +38,16 @@ def run(settings: Settings, run_id: str) -> StepResult:
     """
     _check_sources(settings)
     landing = LandingZone(settings.landing_root)
+    streamed, streamed_rows = _take_streams(settings, run_id)
     seen_batch = landing.last_batch()
     scans = _scan_sources(settings, landing)
-    landed = _land(landing, [envelope for scan in scans for envelope in scan.envelopes], run_id, seen_batch)
-    _apply_access(settings, run_id)
+    changes = [envelope for scan in scans for envelope in scan.envelopes]
+    landed = landing.append_untouched(changes, run_id, seen_batch)
+    landed += [envelope for scan in streamed for envelope in scan.envelopes]
+    apply_landed_access(settings, run_id)
     set_aside = _quarantine(settings, scans, run_id)
-    written = _follow_landing(settings)
-    return _result(settings, scans, landed, set_aside, written)
+    written = follow_landed(settings)
+    return ingest_result(settings, [*scans, *streamed], landed, set_aside + streamed_rows, written)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,18 +69,38 @@ def _scan_sources(settings: Settings, landing: LandingZone) -> list[SourceScan]:
     known = bronze_state(settings)
     scans = []
     for name, source in settings.sources.items():
-        if not is_scanned(source):
-            continue
         of_source = {document: envelope for document, envelope in known.items() if envelope.source == name}
+        if not is_scanned(source):
+            scan = scan_settings(name, source.acl, of_source)
+            scans += [scan] if scan.envelopes else []
+            continue
         scan = scan_source(connect(name, source, settings.ingest), of_source, landing)
         check_deletions(scan, of_source, settings.ingest.max_deleted_share)
         scans.append(scan)
-        _report(scan)
+        report(scan)
     _warn_of_orphans(settings, known)
     return scans
 
 
-def _report(scan: SourceScan) -> None:
+def _take_streams(settings: Settings, run_id: str) -> tuple[list[SourceScan], int]:
+    """Land what every topic holds now; return what it was and the rows of quarantine written.
+
+    Without a topic, Spark is not even imported.
+    """
+    if not any(isinstance(source, KafkaSource) for source in settings.sources.values()):
+        return [], 0
+    from spark_jobs.session import open_session
+    from spark_jobs.topics import take_available, topics_of
+
+    topics = topics_of(settings)
+    scans = [take_available(open_session(settings), topic, run_id) for topic in topics]
+    for scan in scans:
+        report(scan)
+    return scans, sum(topic.quarantine_rows for topic in topics)
+
+
+def report(scan: SourceScan) -> None:
+    """Log what a look at a source found, and count it."""
     counts = scan.counts()
     _log.info("source read", source=scan.source, **counts)
     for rejection in scan.rejections:
@@ -91,24 +116,7 @@ def _warn_of_orphans(settings: Settings, known: Mapping[str, Envelope]) -> None:
         _log.warning("source is no longer configured, its documents stay", source=source)
 
 
-def _land(landing: LandingZone, envelopes: Sequence[Envelope], run_id: str, seen_batch: int) -> list[Envelope]:
-    """Append one batch and return what it holds.
-
-    Where someone landed a change of a document since it was compared, such as a delete, ours is dropped: the next run
-    compares with theirs.
-    """
-    while envelopes:
-        batch = landing.try_append(envelopes, run_id, seen_batch + 1)
-        if batch is not None:
-            return list(batch.envelopes)
-        for newer in landing.read_batches(after=seen_batch):
-            touched = {envelope.document_id for envelope in newer.envelopes}
-            envelopes = [envelope for envelope in envelopes if envelope.document_id not in touched]
-            seen_batch = newer.number
-    return []
-
-
-def _apply_access(settings: Settings, run_id: str) -> None:
+def apply_landed_access(settings: Settings, run_id: str) -> None:
     """Bind what closes or opens documents before the pipeline goes on; a rerun repeats it until bronze holds it."""
     changes = access_changes(settings)
     if changes:
@@ -122,17 +130,19 @@ def _quarantine(settings: Settings, scans: Sequence[SourceScan], run_id: str) ->
     """Record rejected items, close the entries of items that came in or went, and return the rows written."""
     rejections = [rejection for scan in scans for rejection in scan.rejections]
     still_rejected = {quarantine.entry_id(rejection) for rejection in rejections}
+    # What a stream or a sender gave was looked at once: not to see it again says nothing.
+    scanned = {name for name, source in settings.sources.items() if is_scanned(source)}
     earlier = quarantine.open_entries(settings.lake_root, STEP).to_pylist()
     mended = [
         entry["entry_id"]
         for entry in earlier
-        if entry["dataset"] in settings.sources and entry["entry_id"] not in still_rejected
+        if entry["dataset"] in scanned and entry["entry_id"] not in still_rejected
     ]
     new = quarantine.set_aside(settings.lake_root, rejections, run_id)
     return new + quarantine.resolve(settings.lake_root, mended, run_id)
 
 
-def _follow_landing(settings: Settings) -> int:
+def follow_landed(settings: Settings) -> int:
     """Append the batches bronze does not hold yet and return the rows written; without any, no JVM is started."""
     batches = pending_batches(settings)
     if not batches:
@@ -149,9 +159,10 @@ def _follow_landing(settings: Settings) -> int:
     return sum(len(batch.envelopes) for batch in batches)
 
 
-def _result(
+def ingest_result(
     settings: Settings, scans: Sequence[SourceScan], landed: Sequence[Envelope], set_aside: int, written: int
 ) -> StepResult:
+    """Return what these looks at sources did: `set_aside` and `written` count rows of quarantine and of bronze."""
     items = sum(scan.items for scan in scans)
     quarantined = sum(len(scan.rejections) for scan in scans)
     accepted = sum(envelope.change != "vanished" for envelope in landed)
@@ -166,8 +177,16 @@ def _result(
         written=written,
         tables_written={spec.name: table_version(settings.lake_root, spec) for spec in tables},
         watermark=bronze_batch(settings),
-        details={"sources": {scan.source: scan.counts() for scan in scans}, "quarantine_rows": set_aside},
+        details={"sources": _counts(scans), "quarantine_rows": set_aside},
     )
+
+
+def _counts(scans: Sequence[SourceScan]) -> dict[str, Counter[str]]:
+    """Return the counts of each source, which may have been looked at twice."""
+    counts: dict[str, Counter[str]] = {}
+    for scan in scans:
+        counts.setdefault(scan.source, Counter()).update(scan.counts())
+    return counts
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from orchestration.cli.invocation import Invocation, invocation
 from orchestration.cli.output import emit, table
 from orchestration.cli.progress import watched
 from orchestration.pipeline import steps_between
-from orchestration.runner import StepOutcome, run_steps, started_run_id
+from orchestration.runner import StepOutcome, run_steps, started_run_id, target
 
 app = typer.Typer()
 
 AllowDeletes = Annotated[bool, typer.Option("--allow-deletes", help="Let this run delete any share of a source.")]
+Follow = Annotated[bool, typer.Option("--follow", help="Then take what topics bring, until SIGTERM or Ctrl-C.")]
 FirstStep = Annotated[str | None, typer.Option("--from", help="Begin with this step.")]
 LastStep = Annotated[str | None, typer.Option("--to", help="End with this step.")]
 
@@ -29,9 +30,12 @@ def run(
 
 
 @app.command()
-def ingest(context: typer.Context, allow_deletes: AllowDeletes = False) -> None:
+def ingest(context: typer.Context, allow_deletes: AllowDeletes = False, follow: Follow = False) -> None:
     """Land new, changed and vanished items of every source, and append them to bronze."""
-    run_stretch(invocation(context), "ingest", "ingest", **_deletions(allow_deletes))
+    if follow:
+        target("spark_jobs.follow_topics:follow")(invocation(context).settings(**_deletions(allow_deletes)))
+    else:
+        run_stretch(invocation(context), "ingest", "ingest", **_deletions(allow_deletes))
 
 
 @app.command()

@@ -30,11 +30,15 @@ _ENVELOPE_FIELDS: Final = tuple(field.name for field in fields(Envelope))
 
 @dataclass(frozen=True)
 class LandingBatch:
-    """One batch: its number, the run that landed it, and its envelopes, at most one for each document."""
+    """One batch: its number, the run that landed it, and its envelopes, at most one for each document.
+
+    `origin` names what the batch was read from, such as one batch of a stream, where that may come again.
+    """
 
     number: int
     run_id: str
     envelopes: tuple[Envelope, ...]
+    origin: str | None = None
 
 
 def object_uri(digest: str) -> str:
@@ -102,7 +106,31 @@ class LandingZone:
             number += 1
         return landed
 
-    def try_append(self, envelopes: Sequence[Envelope], run_id: str, number: int) -> LandingBatch | None:
+    def append_untouched(
+        self, envelopes: Sequence[Envelope], run_id: str, seen_batch: int, origin: str | None = None
+    ) -> list[Envelope]:
+        """Append one batch, but for documents that someone changed after `seen_batch`, and return what it holds.
+
+        Where someone landed a change of a document since it was compared, such as a delete, ours is dropped: the next
+        run compares with theirs.
+        """
+        while envelopes:
+            batch = self.try_append(envelopes, run_id, seen_batch + 1, origin)
+            if batch is not None:
+                return list(batch.envelopes)
+            for newer in self.read_batches(after=seen_batch):
+                touched = {envelope.document_id for envelope in newer.envelopes}
+                envelopes = [envelope for envelope in envelopes if envelope.document_id not in touched]
+                seen_batch = newer.number
+        return []
+
+    def holds_origin(self, origin: str) -> bool:
+        """Return whether a batch of this origin was landed; looks at the first line of each, newest first."""
+        return any(self._first_line(number).get("origin") == origin for number in sorted(self._numbers(), reverse=True))
+
+    def try_append(
+        self, envelopes: Sequence[Envelope], run_id: str, number: int, origin: str | None = None
+    ) -> LandingBatch | None:
         """Append one batch as `number`, or return None when that number was taken meanwhile: read again and retry."""
         moment = max([envelope.fetched_at for envelope in envelopes], default=datetime.now(UTC))
         previous = self._moment(number - 1)
@@ -110,8 +138,8 @@ class LandingZone:
             moment = max(moment, previous + timedelta(microseconds=1))
         stamped = tuple(replace(envelope, fetched_at=moment) for envelope in envelopes)
         self._batches.mkdir(parents=True, exist_ok=True)
-        taken = not _publish(self._batches, _encode(stamped, run_id), self.batch_path(number))
-        return None if taken else LandingBatch(number, run_id, stamped)
+        taken = not _publish(self._batches, _encode(stamped, run_id, origin), self.batch_path(number))
+        return None if taken else LandingBatch(number, run_id, stamped, origin)
 
     def read_batches(self, after: int = 0) -> Iterator[LandingBatch]:
         """Yield the batches with a greater number than `after`, in order."""
@@ -125,16 +153,18 @@ class LandingZone:
 
     def _moment(self, number: int) -> datetime | None:
         """Return when a batch was landed, or None for number 0: its first line tells, for all share one moment."""
-        if number == 0:
-            return None
+        return None if number == 0 else _from_json(self._first_line(number)).fetched_at
+
+    def _first_line(self, number: int) -> dict[str, Any]:
         with self.batch_path(number).open(encoding="utf-8") as lines:
-            return _from_json(json.loads(next(lines))).fetched_at
+            first: dict[str, Any] = json.loads(next(lines))
+        return first
 
     def _numbers(self) -> list[int]:
         return [int(path.stem) for path in self._batches.glob("*.jsonl")] if self._batches.is_dir() else []
 
 
-def _encode(envelopes: Sequence[Envelope], run_id: str) -> bytes:
+def _encode(envelopes: Sequence[Envelope], run_id: str, origin: str | None) -> bytes:
     documents = {envelope.document_id for envelope in envelopes}
     if not envelopes or len(documents) != len(envelopes):
         raise ContractError(
@@ -142,12 +172,13 @@ def _encode(envelopes: Sequence[Envelope], run_id: str) -> bytes:
             where="the landing zone",
             got=f"{len(envelopes)} envelopes of {len(documents)} documents",
         )
-    lines = (json.dumps(_to_json(envelope, run_id), ensure_ascii=False) for envelope in envelopes)
+    landed = {"run_id": run_id} if origin is None else {"run_id": run_id, "origin": origin}
+    lines = (json.dumps({**_to_json(envelope), **landed}, ensure_ascii=False) for envelope in envelopes)
     return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
-def _to_json(envelope: Envelope, run_id: str) -> dict[str, Any]:
-    record = {**asdict(envelope), "run_id": run_id}
+def _to_json(envelope: Envelope) -> dict[str, Any]:
+    record = asdict(envelope)
     for name in _TIMES:
         moment = record[name]
         record[name] = moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
@@ -157,7 +188,8 @@ def _to_json(envelope: Envelope, run_id: str) -> dict[str, Any]:
 def _decode(number: int, path: Path) -> LandingBatch:
     # Split at line feeds alone: str.splitlines would also cut at separators that JSON leaves unescaped.
     records = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
-    return LandingBatch(number, records[0]["run_id"], tuple(_from_json(record) for record in records))
+    envelopes = tuple(_from_json(record) for record in records)
+    return LandingBatch(number, records[0]["run_id"], envelopes, records[0].get("origin"))
 
 
 def _from_json(record: dict[str, Any]) -> Envelope:

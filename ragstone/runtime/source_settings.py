@@ -158,19 +158,23 @@ class CrawlSource(_Source):
 
 
 class KafkaSource(_Source):
-    """A Kafka topic whose messages are JSON records, or whose values are texts when `records` is not given.
+    """A Kafka topic whose messages are JSON records, or whose values are documents when `records` is not given.
 
-    A message key is the document's id where `records` is not given; a message without value deletes its document.
-    `options` go to Spark's Kafka source as `kafka.<name>`, such as `security.protocol`.
+    A message's key is its document's id where `records` is not given; a message without value deletes the document that
+    its key names. `headers` are kept as metadata. `options` go to Spark's Kafka source as `kafka.<name>`, such as
+    `security.protocol`; `secret_options` too, but name secrets. `interval_s` is how often a followed topic is asked.
     """
 
     kind: Literal["kafka"]
     servers: str
-    topic: str
+    topic: str = Field(min_length=1)
     records: RecordColumns | None = None
+    headers: tuple[str, ...] = ()
     starting: Literal["earliest", "latest"] = "earliest"
     max_messages_per_batch: int = Field(10_000, ge=1)
+    interval_s: float = Field(5.0, ge=0)
     options: dict[str, str] = Field(default_factory=dict)
+    secret_options: dict[str, SecretName] = Field(default_factory=dict)
 
     @property
     def place(self) -> str:
