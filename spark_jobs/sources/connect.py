@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ragstone.runtime.settings import IngestSettings
-from ragstone.runtime.source_settings import FilesSource, KafkaSource, PushSource, Source
+from ragstone.runtime.source_settings import FilesSource, KafkaSource, PushSource, Source, SqlSource
 from spark_jobs.sources.connector import Connector
 from spark_jobs.sources.files import FilesConnector
+from spark_jobs.sources.sql import SqlConnector
 
 _CONNECTORS: Final[Mapping[type, Callable[..., Connector]]] = {
     FilesSource: FilesConnector,
+    SqlSource: SqlConnector,
 }
 
 

@@ -1,0 +1,149 @@
+import contextlib
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from ragstone.runtime.errors import ConfigError, DependencyUnavailableError
+from ragstone.runtime.source_settings import SqlSource
+from tests.spark_jobs.sources import postgres
+from tests.spark_jobs.sources.looks import Looks
+
+COLUMNS = {"id": "id", "text": ["body"], "title": "title", "metadata": ["team"]}
+TABLE = "CREATE TABLE notes (id INTEGER PRIMARY KEY, title TEXT, body TEXT, team TEXT, at TIMESTAMP, gone BOOLEAN)"
+
+
+@pytest.fixture(scope="module")
+def postgres_url():
+    programs = postgres.binaries()
+    if programs is None:
+        pytest.skip("LEFT OUT: there is no PostgreSQL on this machine, `apt-get install postgresql`")
+    with postgres.server(programs) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path):
+    """An engine on an empty database with a table `notes`."""
+    url = f"sqlite:///{tmp_path}/notes.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    engine = create_engine(url)
+    do(engine, "DROP TABLE IF EXISTS notes", TABLE)
+    yield engine
+    engine.dispose()
+
+
+def do(engine, *statements):
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def row(number, body="'A lamp.'", at=1, gone="false"):
+    return f"INSERT INTO notes VALUES ({number}, 'Note {number}', {body}, 'ops', '2026-01-01 00:00:0{at}', {gone})"
+
+
+def looks(engine, tmp_path, **changes):
+    url = engine.url.render_as_string(hide_password=False)
+    facts = {"query": "SELECT * FROM notes", "records": COLUMNS, **changes}
+    return Looks(SqlSource(kind="sql", url=url, **facts), tmp_path)
+
+
+def test_every_row_is_a_document_and_only_what_differs_changes(database, tmp_path):
+    do(database, row(1), row(2), row(3))
+    whole = looks(database, tmp_path)
+    assert whole.changes() == {"1": "fetched", "2": "fetched", "3": "fetched"}
+    assert whole.content("1") == b'{"text":"A lamp.","title":"Note 1"}'
+    assert whole.look().unchanged == 3
+
+    do(database, "UPDATE notes SET body = 'A bell.' WHERE id = 2", "DELETE FROM notes WHERE id = 3", row(4))
+    assert whole.changes() == {"2": "fetched", "3": "vanished", "4": "fetched"}
+    do(database, "UPDATE notes SET team = 'sales' WHERE id = 1")
+    assert whole.changes() == {"1": "metadata"}
+
+
+def test_incrementally_only_rows_at_or_past_the_greatest_value_are_read(database, tmp_path):
+    do(database, row(1, at=1), row(2, at=2))
+    increment = looks(database, tmp_path, incremental="at", deleted="gone")
+    assert increment.changes() == {"1": "fetched", "2": "fetched"}
+    do(database, row(3, at=2), row(4, at=3), "UPDATE notes SET body = 'unseen' WHERE id = 1")
+
+    found = increment.look()
+    assert {envelope.source_uri for envelope in found.envelopes} == {"3", "4"}
+    assert found.items == 3
+    do(database, "UPDATE notes SET at = '2026-01-01 00:00:09' WHERE id = 1")
+    assert increment.changes() == {"1": "fetched"}
+
+
+def test_incrementally_nothing_vanishes_but_what_its_row_calls_deleted(database, tmp_path):
+    do(database, row(1, at=1), row(2, at=2))
+    increment = looks(database, tmp_path, incremental="at", deleted="gone")
+    increment.look()
+    do(
+        database,
+        "DELETE FROM notes WHERE id = 1",
+        "UPDATE notes SET gone = true, at = '2026-01-01 00:00:05' WHERE id = 2",
+    )
+    assert increment.changes() == {"2": "vanished"}
+    assert increment.changes() == {}
+
+
+@pytest.mark.parametrize("column", ["id", "title"])
+def test_numbers_and_texts_are_increments_too(database, tmp_path, column):
+    do(database, *(row(number) for number in (2, 9, 5)))
+    increment = looks(database, tmp_path, incremental=column)
+    increment.look()
+    do(database, row(10), row(99))
+    # As texts, "Note 10" comes before "Note 9".
+    assert set(increment.changes()) == ({"10", "99"} if column == "id" else {"99"})
+
+
+def test_a_bad_row_is_refused_by_name_and_its_neighbours_arrive(database, tmp_path):
+    do(database, row(1), row(2, body="NULL"), row(3, body=f"'{'x' * 200}'"))
+    whole = looks(database, tmp_path, records={**COLUMNS, "id": "title"})
+    whole.max_item_bytes = 100
+    found = whole.look()
+    assert [envelope.source_uri for envelope in found.envelopes] == ["Note 1"]
+    reasons = {rejection.item_key: rejection.reason for rejection in found.rejections}
+    assert "no text" in reasons["Note 2"]
+    assert "too large" in reasons["Note 3"]
+    do(database, "UPDATE notes SET title = NULL WHERE id = 1")
+    assert any("has no title" in rejection.reason for rejection in whole.look().rejections)
+
+
+def test_a_query_leaves_the_database_as_it_was(database, tmp_path):
+    do(database, row(1))
+    writing = looks(database, tmp_path, query="DELETE FROM notes RETURNING *")
+    with contextlib.suppress(ConfigError):
+        writing.look()
+    assert looks(database, tmp_path / "again").look().items == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"query": "SELECT id FROM notes"}, "without body, team, title"),
+        ({"incremental": "changed"}, "changed"),
+        ({"query": "SELEC * FROM notes"}, "SELEC"),
+    ],
+)
+def test_a_wrong_query_names_the_source_and_nothing_changes(database, tmp_path, changes, told):
+    do(database, row(1))
+    with pytest.raises((ConfigError, DependencyUnavailableError), match=told) as refused:
+        looks(database, tmp_path, **changes).look()
+    assert "notes" in refused.value.what
+
+
+def test_a_database_that_is_not_there_is_told_of_without_its_password(tmp_path):
+    source = SqlSource(
+        kind="sql", url="postgresql+psycopg://me:hidden@127.0.0.1:9/db", query="SELECT 1 AS id", records=COLUMNS
+    )
+    with pytest.raises(DependencyUnavailableError) as refused:
+        Looks(source, tmp_path).look()
+    assert "hidden" not in str(refused.value)
+    assert "127.0.0.1:9" in str(refused.value)
+
+
+def test_the_address_may_be_a_secret(database, tmp_path, monkeypatch):
+    do(database, row(1))
+    monkeypatch.setenv("NOTES_DATABASE", database.url.render_as_string(hide_password=False))
+    source = SqlSource(kind="sql", url="env:NOTES_DATABASE", query="SELECT * FROM notes", records=COLUMNS)
+    assert Looks(source, tmp_path).look().new == 1
