@@ -130,13 +130,14 @@ def _quarantine(settings: Settings, scans: Sequence[SourceScan], run_id: str) ->
     """Record rejected items, close the entries of items that came in or went, and return the rows written."""
     rejections = [rejection for scan in scans for rejection in scan.rejections]
     still_rejected = {quarantine.entry_id(rejection) for rejection in rejections}
-    # What a stream or a sender gave was looked at once: not to see it again says nothing.
-    scanned = {name for name, source in settings.sources.items() if is_scanned(source)}
-    earlier = quarantine.open_entries(settings.lake_root, STEP).to_pylist()
+    by_source = {scan.source: scan for scan in scans}
     mended = [
         entry["entry_id"]
-        for entry in earlier
-        if entry["dataset"] in scanned and entry["entry_id"] not in still_rejected
+        for entry in quarantine.open_entries(settings.lake_root, STEP).to_pylist()
+        # What a stream or a sender gave was looked at once: not to see it again says nothing.
+        if entry["entry_id"] not in still_rejected
+        and entry["dataset"] in by_source
+        and by_source[entry["dataset"]].tells_of(entry["item_key"])
     ]
     new = quarantine.set_aside(settings.lake_root, rejections, run_id)
     return new + quarantine.resolve(settings.lake_root, mended, run_id)

@@ -44,12 +44,14 @@ class SourceScan:
 
     Items = new + changed + unchanged + rejected + what the source itself calls deleted; `suppressed` are among
     unchanged. `envelopes` are the changes to land, vanished items included. `bytes_read` counts what was read to
-    compare, `bytes_fetched` what went into the landing zone.
+    compare, `bytes_fetched` what went into the landing zone. `listed` has the source_uri of every item.
     """
 
     source: str
     envelopes: list[Envelope] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
+    listed: set[str] = field(default_factory=set)
+    lists_all: bool = True
     items: int = 0
     new: int = 0
     changed: int = 0
@@ -85,9 +87,13 @@ class SourceScan:
             if isinstance(value, int):
                 setattr(self, name, getattr(self, name) + value)
 
+    def tells_of(self, source_uri: str) -> bool:
+        """Return whether this look says how an item is now: it was listed, or its absence means that it is gone."""
+        return self.lists_all or source_uri in self.listed
+
     def counts(self) -> dict[str, int]:
         """Return the counts by name, for logs and for the record of the run."""
-        named = {name: value for name, value in vars(self).items() if isinstance(value, int) and name[0] != "_"}
+        named = {name: value for name, value in vars(self).items() if type(value) is int and name[0] != "_"}
         return {**named, "rejected": len(self.rejections)}
 
 
@@ -97,8 +103,7 @@ def scan_source(connector: Connector, known: Mapping[str, Envelope], landing: La
     An item that cannot be taken in is set aside and counts as present: its last good version stays. A deleted document
     is not looked at until it is restored.
     """
-    scan = SourceScan(connector.name)
-    seen: set[str] = set()
+    scan = SourceScan(connector.name, lists_all=connector.lists_all)
     by_uri = {envelope.source_uri: envelope for envelope in known.values()}
     with ThreadPoolExecutor(connector.parallel) as workers:
         # In batches, because a pool takes in its whole input at once and items may carry their content.
@@ -107,10 +112,10 @@ def scan_source(connector: Connector, known: Mapping[str, Envelope], landing: La
             befores = [known.get(document_id(connector.name, item.source_uri)) for item in items]
             for outcome in workers.map(partial(_compare, connector, landing), items, befores):
                 scan.add(outcome)
-            seen |= {document_id(connector.name, item.source_uri) for item in items}
+            scan.listed |= {item.source_uri for item in items}
             _log_progress(scan)
     if connector.lists_all:
-        _note_vanished(scan, known, seen)
+        _note_vanished(scan, known)
     return scan
 
 
@@ -207,9 +212,9 @@ def _described(connector: Connector, item: SourceItem, before: Envelope) -> Enve
     )
 
 
-def _note_vanished(scan: SourceScan, known: Mapping[str, Envelope], seen: set[str]) -> None:
-    for document, before in known.items():
-        if is_alive(before) and document not in seen:
+def _note_vanished(scan: SourceScan, known: Mapping[str, Envelope]) -> None:
+    for before in known.values():
+        if is_alive(before) and before.source_uri not in scan.listed:
             scan.vanished += 1
             scan.envelopes.append(_vanished(before))
 

@@ -147,3 +147,12 @@ def test_the_address_may_be_a_secret(database, tmp_path, monkeypatch):
     monkeypatch.setenv("NOTES_DATABASE", database.url.render_as_string(hide_password=False))
     source = SqlSource(kind="sql", url="env:NOTES_DATABASE", query="SELECT * FROM notes", records=COLUMNS)
     assert Looks(source, tmp_path).look().new == 1
+
+
+def test_incrementally_a_look_tells_only_of_the_rows_it_listed(database, tmp_path):
+    do(database, row(1, at=1, body="NULL"), row(2, at=2))
+    increment = looks(database, tmp_path, incremental="at")
+    assert increment.look().tells_of("1")
+    later = increment.look()
+    assert (later.tells_of("1"), later.tells_of("2")) == (False, True)
+    assert looks(database, tmp_path).look().tells_of("anything")
