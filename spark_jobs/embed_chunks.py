@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final
 
 from ragstone.contracts.records import StepResult
 from ragstone.contracts.tables import SILVER_CHUNKS
+from ragstone.embedding.cost import Estimate, check_cost, estimate
 from ragstone.lake.ops import OK, UNCHANGED
+from ragstone.lake.unknown_texts import unknown_texts
 from ragstone.runtime.settings import Settings
-from spark_jobs.embedding_task import find_task
+from spark_jobs.embedding_task import EmbeddingTask, find_task
 from spark_jobs.entrypoint import job_main
 
 STEP: Final = "embed"
@@ -23,12 +26,16 @@ STEP: Final = "embed"
 def run(settings: Settings, run_id: str) -> StepResult:
     """Embed what waits. Counts are in chunks; rows written are vectors and tombstones.
 
-    Raises ConfigError when the space holds vectors of another encoder, QualityGateError when the batch is no good.
+    Raises ConfigError when the space holds vectors of another encoder, UsageError when encoding would cost more than is
+    allowed, QualityGateError when the batch is no good.
     """
     task = find_task(settings, STEP)
     pending, tables_read = task.pending, {SILVER_CHUNKS.name: task.chunk_version}
     if task.is_done:
         return StepResult(STEP, UNCHANGED, unit="chunks", unchanged=pending.living, tables_read=tables_read)
+    expected = _expected(settings, task)
+    if expected is not None:
+        check_cost(expected, settings.embedding.max_cost)
     # Only here, because importing pyspark costs a second that an unchanged run should not pay.
     from spark_jobs.embedding_batch import embed_batch
 
@@ -45,8 +52,16 @@ def run(settings: Settings, run_id: str) -> StepResult:
         tables_read=tables_read,
         tables_written={task.table.name: batch.version},
         ruleset_hash=batch.ruleset_hash,
-        details=batch.details,
+        details={**batch.details, **({"expected": asdict(expected)} if expected else {})},
     )
+
+
+def _expected(settings: Settings, task: EmbeddingTask) -> Estimate | None:
+    """Return what encoding will cost, None where it costs nothing and no limit is set."""
+    if settings.embedding.max_cost is None and settings.embedding.served.price_per_million_tokens is None:
+        return None
+    waiting = unknown_texts(settings.lake_root, task.table, task.chunk_version)
+    return estimate(settings, waiting.texts, waiting.size_bytes)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -20,6 +20,9 @@ Follow = Annotated[bool, typer.Option("--follow", help="Then take what topics br
 FirstStep = Annotated[str | None, typer.Option("--from", help="Begin with this step.")]
 LastStep = Annotated[str | None, typer.Option("--to", help="End with this step.")]
 
+Space = Annotated[str | None, typer.Option("--space", help="Fill this space instead of the served one.")]
+MaxCost = Annotated[float | None, typer.Option("--max-cost", help="Send nothing when it would cost more than this.")]
+
 
 @app.command()
 def run(
@@ -51,9 +54,18 @@ def preprocess(context: typer.Context) -> None:
 
 
 @app.command()
-def embed(context: typer.Context) -> None:
+def embed(context: typer.Context, space: Space = None, max_cost: MaxCost = None) -> None:
     """Encode the chunk texts that the lake does not know yet."""
-    run_stretch(invocation(context), "embed", "embed")
+    from orchestration.spaces import check_known
+
+    options = invocation(context)
+    embedding: dict[str, Any] = {}
+    if space is not None:
+        check_known(options.settings(), space)
+        embedding["space"] = space
+    if max_cost is not None:
+        embedding["max_cost"] = max_cost
+    run_stretch(options, "embed", "embed", **({"embedding": embedding} if embedding else {}))
 
 
 @app.command()

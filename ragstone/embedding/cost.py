@@ -36,7 +36,8 @@ def estimate(settings: Settings, texts: int, size_bytes: int) -> Estimate:
     encoder = settings.embedding.served
     prefix_bytes = texts * len(encoder.passage_prefix.encode())
     tokens = tokens_of_bytes(size_bytes + prefix_bytes, texts)
-    price = encoder.price_per_million_tokens
+    # What runs on this machine is paid for otherwise.
+    price = encoder.price_per_million_tokens if encoder.encoder == "openai" else 0.0
     return Estimate(texts, tokens, None if price is None else tokens * price / 1e6)
 
 
