@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
-
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as sql
-from pyspark.sql.types import StructType
 
 from ragstone.contracts.tables import BRONZE_DOCUMENTS
-from ragstone.lake.documents import bronze_app_id
+from ragstone.lake.delta import append_rows
+from ragstone.lake.documents import bronze_app_id, bronze_rows
 from ragstone.lake.landing import LandingZone
 from ragstone.runtime.settings import Settings
-from spark_jobs import lake
-from spark_jobs.session import open_session
-
-_ADDED_HERE: Final = ("landing_batch", "created_timestamp")
+from spark_jobs import small_batches
 
 
 def follow_landing(settings: Settings, numbers: Sequence[int]) -> int:
     """Append the landing batches with these numbers, in ascending order, to bronze and return its version.
 
-    The commit's txnVersion is the last number, so a batch is taken over once whatever dies in between.
+    The commit's txnVersion is the last number, so a batch is taken over once whatever dies in between. A few envelopes
+    are appended without a JVM. A malformed batch raises, and nothing is appended.
     """
-    landing = LandingZone(settings.landing_root)
-    paths = [landing.batch_path(number) for number in numbers]
-    rows = landed_rows(open_session(settings), paths, datetime.now(UTC))
-    return lake.append(rows, settings.lake_root, BRONZE_DOCUMENTS, txn=(bronze_app_id(landing), numbers[-1]))
+    landing, root = LandingZone(settings.landing_root), settings.lake_root
+    transaction = (bronze_app_id(landing), numbers[-1])
+    if small_batches.exist(root, BRONZE_DOCUMENTS):
+        batches = [batch for batch in landing.read_batches(after=numbers[0] - 1) if batch.number in numbers]
+        if sum(len(batch.envelopes) for batch in batches) <= small_batches.MAX_ENVELOPES:
+            now = datetime.now(UTC)
+            rows = [{**row, "created_timestamp": now} for batch in batches for row in bronze_rows(batch)]
+            return append_rows(root, BRONZE_DOCUMENTS, rows, transaction)
+    # Only here, because importing pyspark costs a second that a few envelopes should not pay.
+    from spark_jobs.landed_batches import append_landed
 
-
-def landed_rows(spark: SparkSession, paths: Sequence[Path], created_timestamp: datetime) -> DataFrame:
-    """Return the rows of bronze.documents that landing batch files hold; a malformed line fails the job."""
-    schema = StructType([field for field in lake.struct_type(BRONZE_DOCUMENTS) if field.name not in _ADDED_HERE])
-    batch_number = sql.regexp_extract("_metadata.file_name", r"^(\d+)", 1).cast("bigint")
-    # Spark reads paths as patterns, and a home folder may well be called "notes [old]".
-    literal = [re.sub(r"([\\\[\]{}*?])", r"\\\1", str(path)) for path in paths]
-    return (
-        spark.read.schema(schema)
-        .option("mode", "FAILFAST")
-        .json(literal)
-        .select(*schema.names, batch_number.alias("landing_batch"))
-        .withColumn("created_timestamp", sql.lit(created_timestamp))
-    )
+    return append_landed(settings, [landing.batch_path(number) for number in numbers], transaction)

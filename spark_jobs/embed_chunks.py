@@ -17,7 +17,9 @@ from ragstone.embedding.cost import Estimate, check_cost, estimate
 from ragstone.lake.ops import OK, UNCHANGED
 from ragstone.lake.unknown_texts import unknown_texts
 from ragstone.runtime.settings import Settings
+from spark_jobs.embedded_batch import EmbeddedBatch
 from spark_jobs.embedding_task import EmbeddingTask, find_task
+from spark_jobs.embeddings_here import embed_here, fits_here
 from spark_jobs.entrypoint import job_main
 
 STEP: Final = "embed"
@@ -36,10 +38,7 @@ def run(settings: Settings, run_id: str) -> StepResult:
     expected = _expected(settings, task)
     if expected is not None:
         check_cost(expected, settings.embedding.max_cost)
-    # Only here, because importing pyspark costs a second that an unchanged run should not pay.
-    from spark_jobs.embedding_batch import embed_batch
-
-    batch = embed_batch(settings, run_id, task)
+    batch = _embed(settings, run_id, task)
     taken = pending.total - batch.rejected
     return StepResult(
         STEP,
@@ -62,6 +61,15 @@ def _expected(settings: Settings, task: EmbeddingTask) -> Estimate | None:
         return None
     waiting = unknown_texts(settings.lake_root, task.table, task.chunk_version)
     return estimate(settings, waiting.texts, waiting.size_bytes)
+
+
+def _embed(settings: Settings, run_id: str, task: EmbeddingTask) -> EmbeddedBatch:
+    if fits_here(settings, task):
+        return embed_here(settings, run_id, task)
+    # Only here, because importing pyspark costs a second that a small batch should not pay.
+    from spark_jobs.embedding_batch import embed_batch
+
+    return embed_batch(settings, run_id, task)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
@@ -15,6 +14,7 @@ from ragstone.lake.pending_embeddings import pending_sql
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from spark_jobs import lake
+from spark_jobs.embedded_batch import EmbeddedBatch
 from spark_jobs.embedding_task import EmbeddingTask
 from spark_jobs.persistence import detached, persisted
 from spark_jobs.quality.audit import audit_candidates
@@ -27,16 +27,6 @@ from spark_jobs.transforms.embeddings import (
     unknown_texts,
 )
 from spark_jobs.transforms.encode import ENCODED_SCHEMA, encode_texts
-
-
-@dataclass(frozen=True)
-class EmbeddedBatch:
-    """What became of a batch: the table's version, rows set aside, the rules applied, and what encoding took."""
-
-    version: int
-    rejected: int
-    ruleset_hash: str
-    details: Mapping[str, object]
 
 
 def embed_batch(settings: Settings, run_id: str, task: EmbeddingTask) -> EmbeddedBatch:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_jobs.driver_frames import stands_in_driver
+
+# For rows that stand in the driver: what makes plans fast for many rows takes longer than going through a few.
+_FOR_FEW_ROWS: Final = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
 
 
 @contextmanager
@@ -18,6 +28,22 @@ def persisted(frame: DataFrame) -> Iterator[DataFrame]:
         frame.unpersist()
 
 
+@contextmanager
+def settled(frame: DataFrame) -> Iterator[DataFrame]:
+    """Lend the same rows, computed once and planned no more, for many queries to be asked of in a block.
+
+    Rows that came from the driver stay there, and whatever is asked of them is asked in the way that is cheap for a
+    few. Texts and vectors are copied one by one in any case, so they had better be left out.
+    """
+    if not stands_in_driver(frame):
+        with persisted(detached(frame)) as kept:
+            yield kept
+        return
+    with _planned_for_few_rows(frame.sparkSession):
+        jvm_session, jvm_frame = _jvm(frame)
+        yield DataFrame(jvm_session.createDataFrame(jvm_frame.collectAsList(), jvm_frame.schema()), frame.sparkSession)
+
+
 def detached(frame: DataFrame) -> DataFrame:
     """Return the same rows under a plan that starts with them, for rows that many queries are asked of.
 
@@ -25,6 +51,25 @@ def detached(frame: DataFrame) -> DataFrame:
     checkpoint the rows can be computed again when a worker is lost. They are copied one by one: too slow for vectors.
     """
     # Only the JVM's own createDataFrame takes rows that never pass through Python.
-    jvm_session: Any = frame.sparkSession._jsparkSession
-    jvm_frame: Any = frame._jdf
+    jvm_session, jvm_frame = _jvm(frame)
     return DataFrame(jvm_session.createDataFrame(jvm_frame.javaRDD(), jvm_frame.schema()), frame.sparkSession)
+
+
+def _jvm(frame: DataFrame) -> tuple[Any, Any]:
+    session: Any = frame.sparkSession._jsparkSession
+    return session, frame._jdf
+
+
+@contextmanager
+def _planned_for_few_rows(spark: SparkSession) -> Iterator[None]:
+    before: dict[str, str | None] = {name: spark.conf.get(name, None) for name in _FOR_FEW_ROWS}
+    for name, value in _FOR_FEW_ROWS.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, earlier in before.items():
+            if earlier is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, earlier)

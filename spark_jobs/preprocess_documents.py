@@ -93,7 +93,7 @@ def _report(settings: Settings, run_id: str, task: DocumentTask, batch: WrittenB
         elif summary.chunk_count == 0:
             _log.warning("document gave no chunk", char_count=summary.char_count, **facts)
         if summary.reason is None:
-            lines.append({**summary.asDict(), **facts})
+            lines.append({**vars(summary), **facts})
     _write_csv(settings, run_id, lines)
     _log.info(
         "documents read",

@@ -6,14 +6,21 @@ readers outside Spark return wrong rows, silently, for some newer table features
 
 from __future__ import annotations
 
+import json
 import re
+import time
+import uuid
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
+from deltalake.transaction import AddAction
 
 from ragstone.contracts.tables import TableSpec
 from ragstone.lake.schema import arrow_schema, table_properties
@@ -110,12 +117,46 @@ def append_rows(
     table = ensure_table(root, spec)
     if txn is not None and (table.transaction_version(txn[0]) or -1) >= txn[1]:
         return int(table.version())
-    commit = CommitProperties(app_transactions=[Transaction(txn[0], txn[1])]) if txn else None
     try:
-        write_deltalake(table, data, mode="append", commit_properties=commit)
+        write_deltalake(table, data, mode="append", commit_properties=_transaction(txn))
     except (CommitFailedError, SchemaMismatchError, DeltaError) as refused:
         raise _refused(spec, refused) from refused
     return int(table.version())
+
+
+def append_tombstones(
+    root: Path, spec: TableSpec, rows: Sequence[Mapping[str, Any]], txn: tuple[str, int] | None = None
+) -> int:
+    """Append inactive rows in one commit to a table that exists, whatever its constraints, and return its version.
+
+    deltalake refuses to write where it cannot read a constraint in Spark's SQL. Those say `NOT active OR ...`, which no
+    inactive row can break; so much is checked here, and the rest of what `append_rows` checks. Raises ContractError.
+    """
+    data = rows_to_table(spec, rows)
+    table = open_table(root, spec)
+    binding = [name for name, condition in spec.constraints.items() if not condition.startswith("NOT active OR ")]
+    if table is None or binding or any(data["active"].to_pylist()):
+        raise _refused(spec, f"a table that is there, and tombstones alone; constraints that bind them: {binding}")
+    if not rows or (txn is not None and (table.transaction_version(txn[0]) or -1) >= txn[1]):
+        return int(table.version())
+    file = table_path(root, spec) / f"part-00000-{uuid.uuid4()}-c000.snappy.parquet"
+    pq.write_table(data, file, compression="snappy")
+    added = AddAction(file.name, file.stat().st_size, {}, int(time.time() * 1000), True, _statistics(data))
+    table.create_write_transaction([added], "append", table.schema(), commit_properties=_transaction(txn))
+    return table_version(root, spec)
+
+
+def _transaction(txn: tuple[str, int] | None) -> CommitProperties | None:
+    return CommitProperties(app_transactions=[Transaction(txn[0], txn[1])]) if txn else None
+
+
+def _statistics(tombstones: pa.Table) -> str:
+    times = {name: pc.min_max(tombstones[name]).as_py() for name in ("event_timestamp", "created_timestamp")}
+    bounds = {
+        kind: {name: found[bound].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for name, found in times.items()}
+        for kind, bound in (("minValues", "min"), ("maxValues", "max"))
+    }
+    return json.dumps({"numRecords": tombstones.num_rows, **bounds, "nullCount": dict.fromkeys(times, 0)})
 
 
 def rows_to_table(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:

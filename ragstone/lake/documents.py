@@ -48,6 +48,19 @@ def pending_batches(settings: Settings) -> list[LandingBatch]:
     return list(LandingZone(settings.landing_root).read_batches(after=bronze_batch(settings)))
 
 
+def bronze_rows(batch: LandingBatch) -> list[dict[str, Any]]:
+    """Return what a landing batch is in bronze, but for created_timestamp."""
+    return [
+        {
+            **vars(envelope),
+            "acl": None if envelope.acl is None else list(envelope.acl),
+            "landing_batch": batch.number,
+            "run_id": batch.run_id,
+        }
+        for envelope in batch.envelopes
+    ]
+
+
 def bronze_state(settings: Settings, document_id: str | None = None) -> dict[str, Envelope]:
     """Return the newest change of every document, or of one, by document_id; pending batches count."""
     return _newest_known(settings, None if document_id is None else (document_id,))

@@ -43,9 +43,10 @@ class DocumentState:
     """What bronze says of one document, and how silver differs.
 
     `alive` is what the document shall be; the fields from `source` to `source_modified_at` describe the version that
-    counts. `to_write` says that documents, chunks or stats differ from it, `is_open` that silver has a living document
-    now. `acl` comes from the newest envelope that has one, `access_at` from when access last changed; `access_differs`
-    says that document_access has it otherwise. `versions` counts the versions silver has had.
+    counts. `to_write` says that documents, chunks or stats differ from it; `text_stands` that text and chunks do not:
+    at most what the source says of them does. `is_open` says that silver has a living document now. `acl` comes
+    from the newest envelope that has one, `access_at` from when access last changed; `access_differs` says that
+    document_access has it otherwise. `versions` counts the versions silver has had.
     """
 
     document_id: str
@@ -59,11 +60,17 @@ class DocumentState:
     size_bytes: int | None
     source_modified_at: datetime | None
     to_write: bool
+    text_stands: bool
     is_open: bool
     acl: tuple[str, ...] | None
     access_at: datetime
     access_differs: bool
     versions: int
+
+    @property
+    def has_to_be_read(self) -> bool:
+        """Return whether the text has to be parsed and cut."""
+        return self.alive and not self.text_stands
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,14 @@ _READ_FROM_BRONZE: Final = (
 
 _COMPARED: Final = ("content_hash", "source_modified_at", "parser", "parser_version")
 
+# A document without chunks may have had none, or may have lost them to quarantine.
+_TEXT_DIFFERS: Final = """
+    NOT coalesce(d.active, FALSE) OR NOT coalesce(s.active, FALSE)
+        OR (d.content_hash, d.parser, d.parser_version)
+            IS DISTINCT FROM (c.content_hash, coalesce(p.parser, $3), coalesce(p.parser_version, $4))
+        OR NOT coalesce(k.is_current, TRUE)
+        OR (s.chunk_count > 0 AND k.living IS NULL AND j.document_id IS NULL)"""
+
 # One row per document that differs, and one without a document_id that carries the total alone.
 _SQL: Final = f"""
     WITH counting AS (
@@ -169,13 +184,9 @@ _SQL: Final = f"""
             coalesce(v.versions, 0) AS versions,
             CASE WHEN NOT c.alive THEN coalesce(d.active, FALSE) OR coalesce(s.active, FALSE) OR k.living IS NOT NULL
             WHEN d.event_timestamp > c.fetched_at THEN FALSE
-            ELSE NOT coalesce(d.active, FALSE) OR NOT coalesce(s.active, FALSE)
-                OR (d.content_hash, d.parser, d.parser_version)
-                    IS DISTINCT FROM (c.content_hash, coalesce(p.parser, $3), coalesce(p.parser_version, $4))
-                OR d.source_modified_at IS DISTINCT FROM c.source_modified_at
-                OR NOT coalesce(k.is_current, TRUE)
-                OR (s.chunk_count > 0 AND k.living IS NULL AND j.document_id IS NULL)
+            ELSE {_TEXT_DIFFERS} OR d.source_modified_at IS DISTINCT FROM c.source_modified_at
             END AS to_write,
+            c.alive AND NOT ({_TEXT_DIFFERS}) AS text_stands,
             a.document_id IS NOT NULL AS has_access, coalesce(a.active, FALSE) AS access_active,
             a.acl AS access_acl, a.event_timestamp AS access_timestamp
         FROM counting c

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import pyarrow as pa
 
 from ragstone.contracts.state import newest_rows_sql, state_sql
 from ragstone.contracts.tables import SILVER_CHUNKS, TableSpec
@@ -81,6 +83,28 @@ def pending_embeddings(
     chunks = read.relation(root, SILVER_CHUNKS, chunk_version if chunk_version != ABSENT else None)
     counts = read.query(root, _counts_sql(embeddings), (list(set_aside),), chunks=chunks, vectors=embeddings)
     return PendingEmbeddings(**counts.to_pylist()[0])
+
+
+def pending_chunks(root: Path, embeddings: TableSpec, chunk_version: int) -> list[dict[str, Any]]:
+    """Return the rows of `pending_sql` at a version of the chunks, with the texts of those that live."""
+    chunks = read.relation(root, SILVER_CHUNKS, chunk_version)
+    # In two steps, for sorting the history of all chunks with their texts takes many times as long.
+    waiting = read.query(
+        root,
+        "SELECT chunk_id, document_id, text_hash, active, event_timestamp FROM"
+        f" ({pending_sql(embeddings, 'chunks', 'vectors')})",
+        chunks=chunks,
+        vectors=embeddings,
+    ).to_pylist()
+    texts = read.query(
+        root,
+        "SELECT chunk_id, any_value(text) AS text FROM chunks"
+        " WHERE active AND chunk_id IN (SELECT chunk_id FROM wanted) GROUP BY chunk_id",
+        chunks=chunks,
+        wanted=pa.table({"chunk_id": pa.array([row["chunk_id"] for row in waiting if row["active"]], pa.string())}),
+    ).to_pylist()
+    found = {row["chunk_id"]: row["text"] for row in texts}
+    return [{**row, "text": found.get(row["chunk_id"])} for row in waiting]
 
 
 def _counts_sql(embeddings: TableSpec) -> str:

@@ -24,7 +24,7 @@ from deltalake.exceptions import DeltaError
 from ragstone.contracts.tables import BRONZE_DOCUMENTS
 from ragstone.lake import read
 from ragstone.lake.delta import append_rows, open_table, rows_to_table, table_version
-from ragstone.lake.documents import bronze_batch
+from ragstone.lake.documents import bronze_batch, bronze_rows
 from ragstone.lake.landing import LandingBatch, LandingZone
 from ragstone.lake.rewrite import rewritable
 from ragstone.runtime.errors import ContractError
@@ -56,7 +56,7 @@ def replay_landing(settings: Settings, start: datetime | None = None, end: datet
     root = settings.lake_root
     _check_same_landing(settings)
     batches = [batch for batch in _taken_over(settings) if _within(batch, start, end)]
-    wanted = {batch.number: Counter(map(_row_hash, _rows(batch))) for batch in batches}
+    wanted = {batch.number: Counter(map(_row_hash, bronze_rows(batch))) for batch in batches}
     try:
         found = _found_hashes(root, list(wanted))
     except _UNREADABLE as unreadable:
@@ -65,7 +65,7 @@ def replay_landing(settings: Settings, start: datetime | None = None, end: datet
     differing = [batch for batch in batches if found.get(batch.number) != wanted[batch.number]]
     missing = tuple(batch.number for batch in differing if batch.number not in found)
     wrong = tuple(batch.number for batch in differing if batch.number in found)
-    rows = [row for batch in differing for row in _rows(batch)]
+    rows = [row for batch in differing for row in bronze_rows(batch)]
     _write(root, rows, [batch.number for batch in differing], replaces=bool(wrong))
     return Replay(len(batches), sum(len(batch.envelopes) for batch in batches), missing, wrong, len(rows))
 
@@ -92,18 +92,6 @@ def _taken_over(settings: Settings) -> list[LandingBatch]:
 def _within(batch: LandingBatch, start: datetime | None, end: datetime | None) -> bool:
     moment = batch.envelopes[0].fetched_at
     return (start is None or start <= moment) and (end is None or moment < end)
-
-
-def _rows(batch: LandingBatch) -> list[dict[str, Any]]:
-    return [
-        {
-            **vars(envelope),
-            "acl": None if envelope.acl is None else list(envelope.acl),
-            "landing_batch": batch.number,
-            "run_id": batch.run_id,
-        }
-        for envelope in batch.envelopes
-    ]
 
 
 def _found_hashes(root: Path, numbers: Sequence[int]) -> _Hashes:
@@ -151,7 +139,7 @@ def _write(root: Path, rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]
 
 def _rewrite_all(settings: Settings, batches: Sequence[LandingBatch]) -> Replay:
     now = datetime.now(UTC)
-    rows = [{**row, "created_timestamp": now} for batch in batches for row in _rows(batch)]
+    rows = [{**row, "created_timestamp": now} for batch in batches for row in bronze_rows(batch)]
     with rewritable(settings.lake_root, BRONZE_DOCUMENTS) as table:
         # Without a condition nothing of what was there is read.
         write_deltalake(table, rows_to_table(BRONZE_DOCUMENTS, rows), mode="overwrite")

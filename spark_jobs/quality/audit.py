@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as sql
@@ -27,7 +27,7 @@ from ragstone.runtime.errors import ConfigError, QualityGateError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.metrics import QUALITY_CHECK_FAILURES
 from ragstone.runtime.settings import Settings
-from spark_jobs.persistence import detached, persisted
+from spark_jobs.persistence import settled
 from spark_jobs.quality.deequ import FAILED_RULES, REJECTED, Verdict, judge_batch, judge_rows
 from spark_jobs.quality.measures import measurement
 from spark_jobs.quality.rejections import rejections, resolve_passed
@@ -40,14 +40,20 @@ _DEEQU_JAR: Final = re.compile(r"deequ-([^/,]+)\.jar")
 class AuditOutcome:
     """What passed: `accepted` has the candidates' columns and holds the accepted rows and every tombstone.
 
-    `rows` were judged and `rejected` of them set aside. `report` is None when there was nothing to judge.
+    `rows` were judged and `rejected` of them set aside: `rejected_keys` has their keys, in the order of the dataset's
+    key columns. `report` is None when there was nothing to judge.
     """
 
     accepted: DataFrame
     rows: int
-    rejected: int
+    rejected_keys: Sequence[tuple[Any, ...]]
     ruleset_hash: str
     report: Path | None
+
+    @property
+    def rejected(self) -> int:
+        """Return how many rows were set aside."""
+        return len(self.rejected_keys)
 
 
 @dataclass(frozen=True)
@@ -93,27 +99,28 @@ def audit_candidates(
     audit = _Audit(settings, run_id, step, spec, load_rulesets(settings, way.dataset))
     judgement = _judge(audit, way.measure(_living(candidates), parents, settings))
     if judgement.rows == 0:
-        return AuditOutcome(candidates, 0, 0, audit.rules.hash, None)
+        return AuditOutcome(candidates, 0, (), audit.rules.hash, None)
     report = _report(spark, audit, judgement, time.perf_counter() - started)
     path = quality_reports.record_report(settings, report)
     _log(report, path)
     if report.verdict == quality_reports.BLOCKED:
         raise _blocked(report, path)
-    accepted = _without(spark, candidates, way.key, judgement.failing)
-    return AuditOutcome(accepted, judgement.rows, len(judgement.failing), audit.rules.hash, path)
+    rejected = [tuple(row[name] for name in way.key) for row in judgement.failing]
+    accepted = _without(spark, candidates, way.key, rejected)
+    return AuditOutcome(accepted, judgement.rows, rejected, audit.rules.hash, path)
 
 
 def _judge(audit: _Audit, rows: DataFrame) -> _Judgement:
     """Let Deequ judge measured rows, move failing ones to quarantine, and close entries of rows that now pass."""
     root = audit.settings.lake_root
     _check_columns(audit.rules, rows)
-    with persisted(detached(rows)) as measured:
+    with settled(rows) as measured:
         count = measured.count()
         if count == 0:
             # Deequ fails nearly every rule on no rows at all.
             return _Judgement(0, (), (), ())
         outcomes, row_verdicts = judge_rows(measured, audit.rules.rows)
-        with persisted(detached(outcomes)) as judged:
+        with settled(outcomes) as judged:
             failing = judged.filter(f"{REJECTED} = 1").collect()
             _check_applied(audit.rules, row_verdicts, failing)
             gate_verdicts = judge_batch(judged, audit.rules.gate)
@@ -156,12 +163,13 @@ def _any_failed(verdicts: Sequence[Verdict]) -> bool:
     return any(not verdict.passed for verdict in verdicts)
 
 
-def _without(spark: SparkSession, candidates: DataFrame, key: Sequence[str], failing: Sequence[Row]) -> DataFrame:
-    """Return the candidates but for the living ones whose key is among the failing rows'."""
-    if not failing:
+def _without(
+    spark: SparkSession, candidates: DataFrame, key: Sequence[str], rejected: Sequence[tuple[Any, ...]]
+) -> DataFrame:
+    """Return the candidates but for the living ones whose key was rejected."""
+    if not rejected:
         return candidates
-    schema = candidates.select(*key).schema
-    keys = spark.createDataFrame([tuple(row[name] for name in key) for row in failing], schema)
+    keys = spark.createDataFrame(rejected, candidates.select(*key).schema)
     accepted = _living(candidates).join(sql.broadcast(keys), list(key), "left_anti").select(*candidates.columns)
     return accepted.unionByName(candidates.filter("NOT active")) if "active" in candidates.columns else accepted
 

@@ -15,9 +15,20 @@ from ragstone.lake.schema import ARROW_TYPES, arrow_schema
 from spark_jobs import lake
 from spark_jobs.document_versions import Writing, read_version
 
-ITEM_SCHEMA: Final = """
-    document_id string, alive boolean, source string, source_uri string, source_modified_at timestamp,
-    content_hash string, mime_type string, landing_uri string, event_timestamp timestamp,
+_ITEM: Final = {
+    "document_id": "string",
+    "alive": "boolean",
+    "source": "string",
+    "source_uri": "string",
+    "source_modified_at": "timestamp",
+    "content_hash": "string",
+    "mime_type": "string",
+    "landing_uri": "string",
+    "event_timestamp": "timestamp",
+}
+ITEM_FACTS: Final = tuple(_ITEM)
+ITEM_SCHEMA: Final = f"""
+    {", ".join(f"{name} {type_}" for name, type_ in _ITEM.items())},
     known array<struct<chunk_id: string, ordinal: int, char_start: int, char_end: int, heading_path: string,
         token_count: int>>"""
 _SUMMARY_TYPES: Final = {
