@@ -63,7 +63,10 @@ class FilesSource(_Source):
 
 
 class S3Source(_Source):
-    """The objects below a prefix of an S3 bucket. Without keys the usual AWS chain of credentials is asked."""
+    """The objects below a prefix of an S3 bucket. Without keys the usual AWS chain of credentials is asked.
+
+    With `versioned` objects are told apart by their version ids too, which takes the right to list versions.
+    """
 
     kind: Literal["s3"]
     bucket: str
@@ -72,6 +75,7 @@ class S3Source(_Source):
     exclude: tuple[str, ...] = ()
     endpoint_url: str | None = None
     region: str = "us-east-1"
+    versioned: bool = False
     access_key: SecretName | None = None
     secret_key: SecretName | None = None
     parallel: int = Field(8, ge=1, le=64)
