@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from ragstone.embedding.load import load_embedder
-from ragstone.features.online import OnlineReader
+from ragstone.features.online import OnlineReader, forget_decoded
 from ragstone.runtime.redis_server import online_client
 from ragstone.runtime.settings import Settings
 from serving.answering import Answerer
@@ -22,6 +22,7 @@ from serving.index.follower import IndexFollower
 from serving.index.manifest import IndexManifest
 from serving.lineage import LineageReader
 from serving.redis_calls import told_as_unavailable
+from serving.retrieval.ranking import forget_sentences
 from serving.retrieval.retriever import Retriever
 from serving.sessions.store import SessionStore
 
@@ -71,7 +72,7 @@ def open_services(settings: Settings) -> Services:
     """
     generator = _generator(settings)
     embedder = load_embedder(settings)
-    index = IndexFollower(settings, embedder.spec.encoder_hash)
+    index = IndexFollower(settings, embedder.spec.encoder_hash, on_change=_forget_passages)
     client, reader = online_client(settings), OnlineReader(settings)
     serving, pool = settings.serving, CpuPool(_THREADS)
     retriever = Retriever(settings, embedder, index.current, reader)
@@ -93,6 +94,11 @@ def open_services(settings: Settings) -> Services:
     embedder.encode(["warm"])
     index.start()
     return services
+
+
+def _forget_passages() -> None:
+    forget_decoded()
+    forget_sentences()
 
 
 def _generator(settings: Settings) -> Generator | None:

@@ -41,7 +41,7 @@ COMMANDS: Final = (
     _entry("index", "index", "Build, verify, publish, roll back, list, compare indexes.", _PIPELINE, is_group=True),
     _entry("maintain", "maintain", "Migrate, compact and vacuum tables; prune old files.", _DATA),
     _entry("rebuild-bronze", "rebuild", "Replay the landing zone into bronze.", _DATA),
-    _entry("documents", "documents", "List documents, delete one at once, lift a delete.", _DATA, is_group=True),
+    _entry("documents", "documents", "List documents, delete, restore or purge one.", _DATA, is_group=True),
     _entry("quality", "quality", "Show the outcome of every rule.", _DATA),
     _entry("quarantine", "quarantine", "See what was set aside, and why.", _DATA, is_group=True),
     _entry("features", "features", "Feature definitions; the lake against the online store.", _DATA, is_group=True),

@@ -182,6 +182,12 @@ def _document(document_id: str, row: tuple[bytes | None, ...]) -> DocumentFeatur
     )
 
 
+def forget_decoded() -> None:
+    """Let go of every decoded row and value that is remembered, such as when a document was purged."""
+    for remembered in (_decode_short, _decode_moment, _chunk, _document):
+        remembered.cache_clear()
+
+
 def _moment(seconds: Any) -> datetime | None:
     # Feast stores a null time as a number, unlike every other null.
     return None if seconds in (None, NULL_TIMESTAMP_INT_VALUE) else datetime.fromtimestamp(seconds, UTC)

@@ -123,7 +123,7 @@ def _start(settings: Settings, preferred_port: int | None) -> RedisAddress:
     try:
         # The server inherits `held` and keeps it open: its end is read on `alive` as end of file.
         started = subprocess.run(
-            [_server_binary(), str(conf)], pass_fds=[held], capture_output=True, text=True, check=False
+            [server_binary(), str(conf)], pass_fds=[held], capture_output=True, text=True, check=False
         )
     finally:
         os.close(held)
@@ -189,7 +189,8 @@ def _is_server(pid: int, port: int) -> bool:
     return f"{_LOOPBACK}:{port}" in listed.stdout
 
 
-def _server_binary() -> str:
+def server_binary() -> str:
+    """Return the server program of this machine, or the one that was installed with us."""
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     if found is not None:
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +25,13 @@ class IndexFollower:
 
     Raises NotFoundError when nothing was published, IndexIncompatibleError when the published snapshot is broken or
     belongs to another encoder: there is no last good one yet. Loading happens in the calling thread, or in one of its
-    own between `start` and `close`; searching is never held up.
+    own between `start` and `close`; searching is never held up. `on_change` is called after each snapshot that is taken
+    up, also when `CURRENT` was only written again: a purge does that, so that what is remembered of passages goes.
     """
 
-    def __init__(self, settings: Settings, encoder_hash: str) -> None:
+    def __init__(self, settings: Settings, encoder_hash: str, on_change: Callable[[], None] | None = None) -> None:
         self._settings = settings
+        self._on_change = on_change
         self._encoder_hash = encoder_hash
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -55,6 +58,8 @@ class IndexFollower:
             )
             return False
         before, self._snapshot = self._snapshot.manifest.version, fresh
+        if self._on_change is not None:
+            self._on_change()
         self._announce(before)
         return True
 

@@ -71,6 +71,11 @@ def chunk_words(hit: RetrievedChunk) -> frozenset[str]:
     return frozenset().union(*(sentence.words for sentence in _sentences(hit.chunk.text or "")))
 
 
+def forget_sentences() -> None:
+    """Let go of every text whose sentences are remembered, such as when a document was purged."""
+    _sentences.cache_clear()
+
+
 @lru_cache(maxsize=_REMEMBERED_TEXTS)
 def _sentences(text: str) -> tuple[_Sentence, ...]:
     return tuple(_Sentence(start, end, frozenset(words(text[start:end]))) for start, end in sentence_spans(text))
