@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from ragstone.contracts.identity import content_hash, document_id
-from ragstone.contracts.landed_record import landed_record, record_mime_type
 from ragstone.contracts.records import Envelope, Rejection
 from ragstone.lake.documents import is_alive
 from ragstone.runtime.errors import BadInputError
 from ragstone.runtime.settings import IngestSettings
-from ragstone.runtime.source_settings import KafkaSource, RecordColumns
+from ragstone.runtime.source_settings import KafkaSource
 from spark_jobs.sources.connector import SourceItem
+from spark_jobs.sources.records import record_item
 
 _FETCHED_AT_ONCE: Final = 8
 
@@ -92,15 +92,13 @@ def read_messages(name: str, source: KafkaSource, ingest: IngestSettings, messag
     # Per document and partition, because only there offsets tell which message is later.
     good: dict[tuple[str, int], tuple[Message, SourceItem]] = {}
     bad: dict[tuple[str, int], tuple[Message, Rejection]] = {}
-    total = 0
     for message in messages:
-        total += 1
-        try:
-            item = _item(source, ingest, message)
-            good[item.source_uri, message.partition] = (message, item)
-        except BadInputError as refused:
-            rejection = _rejection(name, message, refused)
-            bad[rejection.item_key, message.partition] = (message, rejection)
+        batch.superseded += 1
+        read = _read(name, source, ingest, message)
+        if isinstance(read, SourceItem):
+            good[read.source_uri, message.partition] = (message, read)
+        else:
+            bad[read.item_key, message.partition] = (message, read)
     last = _last_of_each_document(good)
     batch._items = [item for _, item in last.values()]
     batch.rejections = [
@@ -108,8 +106,21 @@ def read_messages(name: str, source: KafkaSource, ingest: IngestSettings, messag
         for message, rejection in bad.values()
         if rejection.item_key not in last or _is_later(message, last[rejection.item_key][0])
     ]
-    batch.superseded = total - len(batch._items) - len(batch.rejections)
+    batch.superseded -= len(batch._items) + len(batch.rejections)
     return batch
+
+
+def _read(name: str, source: KafkaSource, ingest: IngestSettings, message: Message) -> SourceItem | Rejection:
+    """Return a message's item, or why there is none, under the id of its document where that can be told."""
+    item_key = f"{message.partition}:{message.offset}"
+    try:
+        item_key = _text(message.key, "key") if message.key else item_key
+        item = _item(source, ingest, message)
+        if item.refusal is None:
+            return item
+        return _rejection(name, message, item.source_uri, item.refusal)
+    except BadInputError as refused:
+        return _rejection(name, message, item_key, refused)
 
 
 def _last_of_each_document(
@@ -129,42 +140,23 @@ def _is_later(one: Message, other: Message) -> bool:
 
 
 def _item(source: KafkaSource, ingest: IngestSettings, message: Message) -> SourceItem:
-    headers = {name: value for name, value in message.headers if name in source.headers and value is not None}
-    described = {name: _text(value, "header") for name, value in headers.items()}
-    item = SourceItem(
-        source_uri="",
-        locator=message.place,
-        modified_at=message.sent_at,
-        version=f"{message.partition}:{message.offset}",
-        metadata=described,
-    )
+    """Return the item a message is. Raises BadInputError when it is none."""
+    version = f"{message.partition}:{message.offset}"
     if message.value is None:
-        return replace(item, source_uri=_key(message), deleted=True)
+        return SourceItem(_key(message), message.place, message.sent_at, version, deleted=True)
     if len(message.value) > ingest.max_item_bytes:
         raise BadInputError(
             "a message is too large",
             got=f"{len(message.value):,} bytes",
-            wanted=f"at most {ingest.max_item_bytes:,} bytes",
+            wanted=f"at most {ingest.max_item_bytes:,} bytes (ingest.max_item_bytes)",
         )
     if source.records is None:
-        return replace(item, source_uri=_key(message), content=message.value)
-    return _with_record(item, source.records, _record(message.value))
-
-
-def _with_record(item: SourceItem, columns: RecordColumns, record: Mapping[str, Any]) -> SourceItem:
-    texts = [text for name in columns.text if (text := _column_text(record, name))]
-    if not texts:
-        raise BadInputError("a record has no text", got="nothing in " + ", ".join(columns.text), wanted="a text")
-    title = None if columns.title is None else _column_text(record, columns.title)
-    kept = {name: text for name in columns.metadata if (text := _column_text(record, name)) is not None}
-    return replace(
-        item,
-        source_uri=_required(record, columns.id),
-        content=landed_record(title, "\n\n".join(texts)),
-        mime_type=record_mime_type(columns.text_type),
-        metadata={**item.metadata, **kept},
-        modified_at=item.modified_at if columns.modified_at is None else _moment(record, columns.modified_at),
-    )
+        item = SourceItem(_key(message), message.place, message.sent_at, version, content=message.value)
+    else:
+        item = record_item(_record(message.value), source.records, message.place, version=version)
+    headers = {name: value for name, value in message.headers if name in source.headers and value is not None}
+    described = {name: _text(value, "header") for name, value in headers.items()}
+    return replace(item, metadata={**described, **item.metadata}, modified_at=item.modified_at or message.sent_at)
 
 
 def _record(value: bytes) -> Mapping[str, Any]:
@@ -175,42 +167,6 @@ def _record(value: bytes) -> Mapping[str, Any]:
     if not isinstance(record, Mapping):
         raise BadInputError("a message is not a JSON object", got=type(record).__name__, wanted="a JSON object")
     return record
-
-
-def _column(record: Mapping[str, Any], name: str) -> Any:
-    found: Any = record
-    for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
-
-
-def _column_text(record: Mapping[str, Any], name: str) -> str | None:
-    value = _column(record, name)
-    if value is None or isinstance(value, str):
-        text = value
-    elif isinstance(value, Mapping | list):
-        raise BadInputError(f"{name} is no single value", got=type(value).__name__, wanted="a text or a number")
-    else:
-        text = json.dumps(value)
-    if text is not None and any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise BadInputError(f"{name} is not Unicode text", got="half of a surrogate pair", wanted="whole characters")
-    return text
-
-
-def _required(record: Mapping[str, Any], name: str) -> str:
-    text = _column_text(record, name)
-    if not text:
-        raise BadInputError(f"a record has no {name}", got=text, wanted="the id of its document")
-    return text
-
-
-def _moment(record: Mapping[str, Any], name: str) -> datetime:
-    text = _required(record, name)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as wrong:
-        raise BadInputError(f"{name} is no time", got=text, wanted="ISO 8601, such as 2026-01-31T12:00:00Z") from wrong
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _key(message: Message) -> str:
@@ -226,11 +182,7 @@ def _text(value: bytes, name: str) -> str:
         raise BadInputError(f"a {name} of a message is not UTF-8", got=broken, wanted="UTF-8") from broken
 
 
-def _rejection(name: str, message: Message, refused: BadInputError) -> Rejection:
-    try:
-        item_key = _key(message)
-    except BadInputError:
-        item_key = f"{message.partition}:{message.offset}"
+def _rejection(name: str, message: Message, item_key: str, refused: BadInputError) -> Rejection:
     return Rejection(
         step="ingest",
         dataset=name,

@@ -105,3 +105,13 @@ def test_times_follow_the_order_of_the_log(landing):
 def test_the_identity_stays(landing):
     assert landing.landing_id() == LandingZone(landing.root).landing_id()
     assert landing.landing_id() != LandingZone(landing.root.parent / "other").landing_id()
+
+
+def test_a_batch_knows_what_it_was_read_from(tmp_path):
+    landing = LandingZone(tmp_path)
+    landing.append_untouched([make_envelope("a.md")], "run-1", 0, "notes:query:0")
+    landing.append_batch([make_envelope("b.md")])
+
+    assert landing.holds_origin("notes:query:0")
+    assert not landing.holds_origin("notes:query:1")
+    assert [batch.origin for batch in landing.read_batches()] == ["notes:query:0", None]
