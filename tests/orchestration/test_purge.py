@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from ragstone.contracts.tables import (
     SILVER_CHUNKS,
     SILVER_DOCUMENTS,
 )
-from ragstone.features import materialize
+from ragstone.features import materialize, online
 from ragstone.lake import purge_record, quarantine, read
 from ragstone.lake.catalog import present_tables
 from ragstone.lake.delta import append_rows, open_table, table_path
@@ -38,6 +39,7 @@ from ragstone.runtime.redis_server import online_client, stop_redis
 from ragstone.runtime.settings import Settings
 from serving.index import build
 from serving.index.snapshot import open_current
+from serving.retrieval import ranking
 from tests.factories import at, constrain
 from tests.serving import world as worlds
 from tests.serving.world import BEES, FERRY, KILN, PAYROLL, fill, put, served, world_settings
@@ -90,6 +92,22 @@ def _say_it_everywhere(settings):
 
 def _ask(client, question):
     return client.post("/chat", json={"user": question}, headers=worlds.as_(worlds.STAFF_KEY)).json()
+
+
+def test_a_running_service_forgets_what_it_had_decoded(settings):
+    with served(settings) as client:
+        _ask(client, "What did the potters call the green glaze?")
+        remembered = (online._chunk, online._document, online._decode_short, ranking._sentences)
+        assert all(each.cache_info().currsize for each in remembered)
+        serving = open_current(settings).manifest.version
+        for name in ("bind", "collect", "landing", "tables", "index", "online", "files", "services"):
+            run_part(settings, KILN.document_id, name, "run-9")
+        assert open_current(settings).manifest.version != serving
+        # The service looks for a new index on its own.
+        give_up = time.monotonic() + 30
+        while any(each.cache_info().currsize for each in remembered) and time.monotonic() < give_up:
+            time.sleep(0.02)
+        assert [each.cache_info().currsize for each in remembered] == [0, 0, 0, 0]
 
 
 def _lineage(client, answer):
@@ -383,6 +401,35 @@ def test_a_purge_that_was_killed_in_any_part_is_finished_by_the_next(settings, m
     assert proof.prove(settings, record).findings == []
     assert parts.is_finished(settings, KILN.document_id)
     assert PAYROLL.document_id in open_current(settings).rows()["document_id"].to_pylist()
+
+
+MIDWAY = {
+    "tables vacuumed": "ragstone.lake.purge_tables.vacuum_now",
+    "tables rewritten": "ragstone.lake.purge_tables.seal",
+    "snapshots removed": "serving.index.purge.shutil.rmtree",
+    "redis rewritten": "ragstone.features.purge_online._rewrite",
+    "lines blanked": "ragstone.lake.purge_landing._remove_scratch",
+    "a batch written": "ragstone.lake.purge_landing.replace_private",
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("place", MIDWAY.values(), ids=MIDWAY)
+def test_a_purge_that_was_killed_inside_a_part_is_finished_by_the_next(settings, monkeypatch, place):
+    record = _collected(settings)
+
+    def killed(*_given, **_named):
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, killed)
+        with pytest.raises(KilledError):
+            _run(settings)
+    assert open_current(settings).manifest.count
+    _run(settings)
+    assert proof.prove(settings, record).findings == []
+    for spec in present_tables(settings.lake_root):
+        assert open_table(settings.lake_root, spec).metadata().configuration["delta.appendOnly"] == "true"
 
 
 def test_what_runs_told_of_it_is_blanked_and_how_far_they_came_stays(settings):

@@ -11,6 +11,7 @@ from ragstone.runtime.settings import Settings
 from serving.index import build, follower, publish
 from serving.index.files import DATA_FILES
 from serving.index.follower import IndexFollower
+from serving.index.purge import renew_pointer
 from tests.serving.index.lake import EAST, NORTH, put, unit
 
 
@@ -37,6 +38,21 @@ def test_a_newly_published_snapshot_is_taken_up_and_the_old_one_stays_usable(
     assert [hit.chunk_id for hit in old.search(unit(0, 1), 5)] == [NORTH.chunk_id]
     served = {version: 1.0, old.manifest.version: 0.0}
     assert {name: REGISTRY.get_sample_value("ragstone_index_info", {"version": name}) for name in served} == served
+
+
+def test_whoever_remembers_passages_is_told_of_each_change_and_of_a_renewed_pointer(settings: Settings) -> None:
+    put(settings, NORTH)
+    build.run(settings, "run-1")
+    told: list[str] = []
+    watching = IndexFollower(settings, embedding_spec(settings).encoder_hash, on_change=lambda: told.append("change"))
+    assert watching.refresh() is False
+    publish_another(settings)
+    watching.refresh()
+    assert told == ["change"]
+    version = watching.current().manifest.version
+    assert renew_pointer(settings)
+    assert watching.refresh() is True
+    assert (told, watching.current().manifest.version) == (["change", "change"], version)
 
 
 def test_a_broken_snapshot_is_left_aside_until_a_sound_one_is_published(

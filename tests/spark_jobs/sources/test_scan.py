@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from ragstone.contracts.identity import document_id
@@ -77,6 +79,12 @@ def test_a_deleted_document_is_suppressed_whatever_its_source_does(root):
     (root / "guide.md").write_bytes(b"# Edited")
     found = scan(root, deleted)
     assert (changes(found), found.suppressed, found.unchanged, found.items) == ([], 1, 1, 1)
+
+
+def test_a_purged_document_is_known_by_its_id_alone(root):
+    purged = replace(make_envelope(change="deleted"), source_uri="purged:somebody")
+    found = scan(root, [purged])
+    assert (found.suppressed, found.new, found.envelopes) == (1, 0, [])
 
 
 def test_an_item_that_cannot_be_taken_in_counts_as_present(root):
