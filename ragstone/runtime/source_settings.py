@@ -92,11 +92,15 @@ class HttpSource(_Source):
 
     Paging: `page` counts `page_param` up until a page is empty, `cursor` sends the value found at `cursor_field` as
     `cursor_param`, `link` follows the header Link with rel="next", `none` reads one answer.
+
+    With `item_url` the list only names records: each is read from that address, in which `{column}` stands for a column
+    of the listed record, and is asked for with the ETag or date of the version that was landed.
     """
 
     kind: Literal["http"]
     url: str
     items: str = ""
+    item_url: str | None = None
     records: RecordColumns
     paging: Literal["none", "page", "cursor", "link"] = "none"
     page_param: str = "page"

@@ -6,15 +6,25 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ragstone.runtime.settings import IngestSettings
-from ragstone.runtime.source_settings import FilesSource, KafkaSource, PushSource, S3Source, Source, SqlSource
+from ragstone.runtime.source_settings import (
+    FilesSource,
+    HttpSource,
+    KafkaSource,
+    PushSource,
+    S3Source,
+    Source,
+    SqlSource,
+)
 from spark_jobs.sources.connector import Connector
 from spark_jobs.sources.files import FilesConnector
+from spark_jobs.sources.http import HttpConnector
 from spark_jobs.sources.s3 import S3Connector
 from spark_jobs.sources.sql import SqlConnector
 
 _CONNECTORS: Final[Mapping[type, Callable[..., Connector]]] = {
     FilesSource: FilesConnector,
     S3Source: S3Connector,
+    HttpSource: HttpConnector,
     SqlSource: SqlConnector,
 }
 

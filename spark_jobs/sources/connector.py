@@ -20,7 +20,8 @@ class SourceItem:
     """One item as its source lists it.
 
     `source_uri` names it for good, relative to the source; `locator` is where to read it now. `version` is what the
-    source calls its present version: an item whose landed version is the same is not fetched. `content` is there when
+    source calls its present version: an item that is listed without content is not fetched when its landed version is
+    the same. `content` is there when
     the listing itself brought it. `mime_type` is there when the source knows better than the bytes. `metadata` is laid
     over that of the source. A `deleted` item is one that its source says is gone. `refusal` is why an item that was
     listed cannot be taken in.

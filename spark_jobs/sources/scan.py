@@ -158,6 +158,7 @@ def _compare(connector: Connector, landing: LandingZone, item: SourceItem, befor
         if (
             before is not None
             and is_alive(before)
+            and item.content is None
             and item.version is not None
             and item.version == before.source_version
         ):

@@ -26,9 +26,8 @@ _FALSE: Final = (None, False, 0, "", "0", "f", "false", "n", "no")
 class SqlConnector:
     """Reads one query. With an incremental column only rows at or past the greatest value landed are asked for.
 
-    At or past, because rows may share a value; those that are as they were cost nothing, for a row's version is its
-    hash and, incrementally, the column's value. A row that was refused has no version, and is asked for again once
-    it is mended and so gets a new value.
+    At or past, because rows may share a value. A row that was refused is asked for again once it is mended, and so gets
+    a new value.
     """
 
     parallel = 1
@@ -94,7 +93,7 @@ class SqlConnector:
             raise self._misconfigured(f"a query without {', '.join(sorted(missing))}", f"among {', '.join(found)}")
 
     def _item(self, row: Mapping[str, Any]) -> SourceItem:
-        version = _version(row, self._source.incremental)
+        version = None if self._source.incremental is None else _version(row[self._source.incremental])
         deleted = self._source.deleted is not None and _is_true(column_value(row, self._source.deleted))
         try:
             item = record_item(row, self._source.records, self.name, version=version, deleted=deleted)
@@ -113,7 +112,7 @@ class SqlConnector:
     def _greatest_value(self, known: Mapping[str, Envelope]) -> Any:
         """Return the greatest value of the incremental column that was landed, in its own type, or None."""
         versions = [before.source_version for before in known.values() if is_alive(before)]
-        values = [_value_of(version) for version in versions if version and ":" in version]
+        values = [_value_of(version) for version in versions if version]
         return max(values, default=None)
 
     def _misconfigured(self, got: object, wanted: str) -> ConfigError:
@@ -135,21 +134,15 @@ class SqlConnector:
         )
 
 
-def _version(row: Mapping[str, Any], incremental: str | None) -> str:
-    """Return a row's version: its hash, after the incremental column's value and type where there is one."""
-    if incremental is None:
-        return _row_hash(row)
-    value = row[incremental]
+def _version(value: Any) -> str:
+    """Return a value of the incremental column with its type, to be compared as what it is."""
     if isinstance(value, datetime):
-        moment = value if value.tzinfo is None else value.astimezone(UTC)
-        return f"{_row_hash(row)}:time:{moment.isoformat()}"
-    if isinstance(value, int | Decimal):
-        return f"{_row_hash(row)}:number:{value}"
-    return f"{_row_hash(row)}:text:{value}"
+        return f"time {(value if value.tzinfo is None else value.astimezone(UTC)).isoformat()}"
+    return f"number {value}" if isinstance(value, int | Decimal) else f"text {value}"
 
 
 def _value_of(version: str) -> Any:
-    _, kind, value = version.split(":", 2)
+    kind, _, value = version.partition(" ")
     if kind == "time":
         return datetime.fromisoformat(value)
     if kind == "number":

@@ -64,10 +64,12 @@ def test_incrementally_only_rows_at_or_past_the_greatest_value_are_read(database
     do(database, row(1, at=1), row(2, at=2))
     increment = looks(database, tmp_path, incremental="at", deleted="gone")
     assert increment.changes() == {"1": "fetched", "2": "fetched"}
-    do(database, row(3, at=2), row(4, at=3), "UPDATE notes SET body = 'unseen' WHERE id = 1")
+    edits = (f"UPDATE notes SET body = 'edited' WHERE id = {number}" for number in (1, 2))
+    do(database, row(3, at=2), row(4, at=3), *edits)
 
     found = increment.look()
-    assert {envelope.source_uri for envelope in found.envelopes} == {"3", "4"}
+    # The second row was edited within the greatest value; the first is past looking at until its value moves.
+    assert {envelope.source_uri for envelope in found.envelopes} == {"2", "3", "4"}
     assert found.items == 3
     do(database, "UPDATE notes SET at = '2026-01-01 00:00:09' WHERE id = 1")
     assert increment.changes() == {"1": "fetched"}

@@ -1,0 +1,220 @@
+import json
+
+import pytest
+import stamina
+from werkzeug import Request, Response
+
+from ragstone.runtime.errors import ConfigError, DependencyUnavailableError
+from ragstone.runtime.source_settings import HttpSource
+from tests.spark_jobs.sources.looks import Looks
+
+COLUMNS = {"id": "id", "text": ["body"], "title": "title", "metadata": ["team"]}
+
+
+@pytest.fixture(autouse=True)
+def without_waiting():
+    with stamina.set_testing(True, attempts=3, cap=True):
+        yield
+
+
+def note(number, **changes):
+    return {"id": number, "title": f"Note {number}", "body": f"Lamp {number} is red.", "team": "ops", **changes}
+
+
+def looks(httpserver, tmp_path, **changes):
+    facts = {"records": COLUMNS, "requests_per_second": 10_000, "attempts": 3, **changes}
+    return Looks(HttpSource(kind="http", url=httpserver.url_for("/notes"), **facts), tmp_path)
+
+
+class Api:
+    """An API over a list of records, whose pages hold two each; `answers` are given before, in turn."""
+
+    def __init__(self, httpserver, style="page"):
+        self.records, self.answers, self.requests, self.style = [], [], [], style
+        self.base = httpserver.url_for("/notes")
+        httpserver.expect_request("/notes").respond_with_handler(self.answer)
+
+    def answer(self, request: Request) -> Response:
+        self.requests.append(request)
+        if self.answers and (spoilt := self.answers.pop(0)) is not None:
+            return spoilt
+        if self.style == "none":
+            return Response(json.dumps(self.records))
+        start = int(request.args.get("cursor") or 0) if self.style != "page" else 2 * (int(request.args["page"]) - 1)
+        found = {"data": {"notes": self.records[start : start + 2]}}
+        more = start + 2 < len(self.records)
+        answer = Response(json.dumps({**found, "next": str(start + 2) if more else None}))
+        if self.style == "link" and more:
+            answer.headers["Link"] = f'<{self.base}?cursor={start + 2}>; rel="next", </notes>; rel="first"'
+        return answer
+
+
+@pytest.mark.parametrize("style", ["page", "cursor", "link"])
+def test_every_page_is_read_and_only_what_differs_changes(httpserver, tmp_path, style):
+    api = Api(httpserver, style)
+    api.records = [note(number) for number in range(1, 6)]
+    source = looks(httpserver, tmp_path, paging=style, items="data.notes")
+    assert source.changes() == {str(number): "fetched" for number in range(1, 6)}
+    assert source.content("5") == b'{"text":"Lamp 5 is red.","title":"Note 5"}'
+    api.records = [note(1), note(2, body="Edited."), note(3, team="sales"), note(5)]
+    assert source.changes() == {"2": "fetched", "3": "metadata", "4": "vanished"}
+
+
+def test_a_plain_list_is_one_page(httpserver, tmp_path):
+    api = Api(httpserver, "none")
+    api.records = [note(1), note(2)]
+    source = looks(httpserver, tmp_path)
+    assert (source.look().new, len(api.requests)) == (2, 1)
+    assert source.look().unchanged == 2
+
+
+def test_token_headers_and_parameters_are_sent(httpserver, tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTES_TOKEN", "s3cret")
+    api = Api(httpserver, "none")
+    looks(httpserver, tmp_path, token="env:NOTES_TOKEN", headers={"X-Team": "ops"}, params={"state": "open"}).look()
+    (request,) = api.requests
+    assert (request.headers["Authorization"], request.headers["X-Team"]) == ("Bearer s3cret", "ops")
+    assert request.args["state"] == "open"
+
+
+def test_a_missing_token_names_its_variable(httpserver, tmp_path):
+    with pytest.raises(ConfigError, match="NO_SUCH_TOKEN"):
+        looks(httpserver, tmp_path, token="env:NO_SUCH_TOKEN").look()
+
+
+@pytest.mark.parametrize("spoilt", [Response(status=429), Response(status=503), Response(status=502)])
+def test_an_answer_that_may_be_another_later_is_asked_for_again(httpserver, tmp_path, spoilt):
+    api = Api(httpserver)
+    api.records, api.answers = [note(1), note(2), note(3)], [None, spoilt, spoilt]
+    assert looks(httpserver, tmp_path, paging="page", items="data.notes").look().new == 3
+
+
+def test_retry_after_is_kept(httpserver, tmp_path):
+    waits = []
+    api = Api(httpserver, "none")
+    api.answers = [Response(status=429, headers={"Retry-After": "7"})]
+    with stamina.set_testing(False):
+        stamina.instrumentation.set_on_retry_hooks([lambda details: waits.append(details.wait_for)])
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("stamina._core._smart_sleep", lambda _seconds: None)
+                patch.setattr("time.sleep", lambda _seconds: None)
+                looks(httpserver, tmp_path).look()
+        finally:
+            stamina.instrumentation.set_on_retry_hooks(None)
+    assert waits == [7.0]
+
+
+def test_an_api_that_breaks_off_changes_nothing(httpserver, tmp_path):
+    api = Api(httpserver)
+    api.records = [note(number) for number in range(1, 6)]
+    source = looks(httpserver, tmp_path, paging="page", items="data.notes")
+    source.look()
+    api.requests.clear()
+    api.answers = [None, *[Response(status=500)] * 3]
+    with pytest.raises(DependencyUnavailableError, match="does not answer"):
+        source.look()
+    assert len(api.requests) == 4
+    assert source.changes() == {}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 400])
+def test_a_refusal_is_final(httpserver, tmp_path, status):
+    api = Api(httpserver, "none")
+    api.answers = [Response(status=status)]
+    with pytest.raises(ConfigError, match=str(status)):
+        looks(httpserver, tmp_path).look()
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "told"), [("<html>", "JSON"), ('{"data": 1}', "a list of records"), ("{}", "a list of records")]
+)
+def test_another_form_than_configured_is_told_of(httpserver, tmp_path, body, told):
+    httpserver.expect_request("/notes").respond_with_data(body)
+    with pytest.raises(ConfigError, match=told):
+        looks(httpserver, tmp_path, items="data").look()
+
+
+def test_cursors_that_lead_in_a_circle_are_refused(httpserver, tmp_path):
+    httpserver.expect_request("/notes").respond_with_json({"data": [note(1)], "next": "again"})
+    with pytest.raises(ConfigError, match="again"):
+        looks(httpserver, tmp_path, paging="cursor", items="data").look()
+
+
+def test_pages_without_an_end_are_refused(httpserver, tmp_path):
+    httpserver.expect_request("/notes").respond_with_json([note(1)])
+    with pytest.raises(ConfigError, match="more than 7 pages"):
+        looks(httpserver, tmp_path, paging="page", max_pages=7).look()
+
+
+def test_the_token_is_not_taken_to_another_host(httpserver, tmp_path):
+    headers = {"Link": '<http://elsewhere.test/notes>; rel="next"'}
+    httpserver.expect_request("/notes").respond_with_data("[]", headers=headers)
+    with pytest.raises(ConfigError, match="elsewhere"):
+        looks(httpserver, tmp_path, paging="link").look()
+
+
+def test_a_bad_record_is_refused_and_its_neighbours_arrive(httpserver, tmp_path):
+    api = Api(httpserver, "none")
+    api.records = [note(1), note(2, body=None), {"body": "nameless"}, 7, note(3, body="x" * 500)]
+    source = looks(httpserver, tmp_path)
+    source.max_item_bytes = 200
+    found = source.look()
+    assert [envelope.source_uri for envelope in found.envelopes] == ["1"]
+    assert sorted(rejection.reason.split(":")[0] for rejection in found.rejections) == [
+        "a record has no id",
+        "a record has no text",
+        "a record is no object",
+        "the record is too large",
+    ]
+
+
+class TestItemsWithAddressesOfTheirOwn:
+    @pytest.fixture
+    def api(self, httpserver):
+        api = Api(httpserver, "none")
+        api.notes, api.read = {1: "A lamp.", 2: "A bell."}, []
+        api.records = [{"id": 1}, {"id": 2}]
+
+        def one(request: Request) -> Response:
+            number = int(request.path.rsplit("/", 1)[1])
+            if number not in api.notes:
+                return Response(status=404)
+            answer = Response(json.dumps(note(number, body=api.notes[number])))
+            answer.set_etag(str(hash(api.notes[number])))
+            answer.make_conditional(request)
+            api.read.append((number, answer.status_code))
+            return answer
+
+        httpserver.expect_request("/note/1").respond_with_handler(one)
+        httpserver.expect_request("/note/2").respond_with_handler(one)
+        return api
+
+    @pytest.fixture
+    def source(self, httpserver, tmp_path):
+        return looks(httpserver, tmp_path, item_url=httpserver.url_for("/note/") + "{id}")
+
+    def test_only_what_differs_comes_with_a_body(self, api, source):
+        assert source.changes() == {"1": "fetched", "2": "fetched"}
+        api.notes[2] = "A red bell."
+        api.read.clear()
+        assert source.changes() == {"2": "fetched"}
+        assert api.read == [(1, 304), (2, 200)]
+
+    def test_one_that_is_listed_but_cannot_be_read_keeps_its_last_version(self, api, source):
+        source.look()
+        del api.notes[1]
+        found = source.look()
+        assert (found.vanished, [rejection.item_key for rejection in found.rejections]) == (0, ["1"])
+        api.records = [{"id": 2}]
+        assert source.changes() == {"1": "vanished"}
+
+
+def test_a_column_that_makes_no_part_of_the_document_is_no_change(httpserver, tmp_path):
+    api = Api(httpserver, "none")
+    api.records = [note(1, views=1)]
+    source = looks(httpserver, tmp_path)
+    source.look()
+    api.records = [note(1, views=2)]
+    assert source.changes() == {}
