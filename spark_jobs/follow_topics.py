@@ -35,7 +35,8 @@ _log = get_logger(__name__)
 def follow(settings: Settings) -> None:
     """Ingest every source once, then follow the topics until SIGTERM or SIGINT; the batch at work is finished.
 
-    Raises ConfigError when no source is a topic, and what ends the query of any topic.
+    Raises ConfigError when no source is a topic, DependencyUnavailableError when one has no server, and what ends the
+    query of any.
     """
     topics = topics_of(settings)
     if not topics:

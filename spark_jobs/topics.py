@@ -93,8 +93,7 @@ class Topic:
         return str(json.loads((self.checkpoint / "metadata").read_text("utf-8"))["id"])
 
     def start(self, spark: SparkSession, take: Callable[[DataFrame, int], None], **trigger: Any) -> StreamingQuery:
-        """Start the topic's query; `take` gets each batch. Raises DependencyUnavailableError when no server answers."""
-        _check_reachable(self)
+        """Start the topic's query; `take` gets each batch of messages and its number."""
         return self._writer(spark).foreachBatch(self._guarded(take)).trigger(**trigger).start()
 
     def _writer(self, spark: SparkSession) -> DataStreamWriter:
@@ -126,16 +125,22 @@ class Topic:
 
 
 def topics_of(settings: Settings) -> list[Topic]:
-    """Return the topics that are sources of this home."""
-    return [
+    """Return the topics that are sources of this home. Raises DependencyUnavailableError when one has no server.
+
+    Asked before a JVM is started, and because Spark would only give up after minutes.
+    """
+    topics = [
         Topic(name, source, settings) for name, source in settings.sources.items() if isinstance(source, KafkaSource)
     ]
+    for topic in topics:
+        _check_reachable(topic)
+    return topics
 
 
 def take_available(spark: SparkSession, topic: Topic, run_id: str) -> SourceScan:
     """Land every message that is there now, in as many batches as the settings ask for, and return what they held.
 
-    Raises DependencyUnavailableError when no server answers, ConfigError when the topic cannot be read as configured.
+    Raises DependencyUnavailableError when the topic cannot be read, ConfigError when it cannot as configured.
     """
     total = SourceScan(topic.name)
 
@@ -174,7 +179,7 @@ def _told(topic: Topic, ended: StreamingQueryException) -> RagstoneError:
 
 
 def _check_reachable(topic: Topic) -> None:
-    """Ask each server for a connection, since Spark would only give up after minutes."""
+    """Ask the servers for a connection until one gives it. Raises DependencyUnavailableError."""
     failures = []
     for server in topic.source.servers.split(","):
         host, _, port = server.strip().rpartition(":")
