@@ -19,6 +19,7 @@ from ragstone.contracts.tables import QUALITY_METRICS, QUALITY_RESULTS, RUNS, ST
 from ragstone.lake import read
 from ragstone.lake.delta import append_rows
 from ragstone.lake.migrate import migrate_all
+from ragstone.lake.rewrite import seal_interrupted
 from ragstone.runtime import metrics
 from ragstone.runtime.errors import DependencyUnavailableError, IndexGateError, QualityGateError
 from ragstone.runtime.file_lock import exclusive
@@ -47,6 +48,7 @@ def _recorded(step: str, function: StepFunction, settings: Settings, run_id: str
     started_at = datetime.now(UTC)
     # Cheap and safe: only tables with declared steps are looked at, and a step adds a commit, never touches a row.
     migrate_all(settings.lake_root, STATIC_TABLES)
+    seal_interrupted(settings.lake_root)
     with span(f"step {step}", run_id=run_id):
         try:
             result = function(settings, run_id)
