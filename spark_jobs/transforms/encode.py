@@ -26,8 +26,9 @@ _ARROW_SCHEMA: Final = pa.schema(
         ("worker_peak_bytes", pa.int64()),
     ]
 )
-# Small enough that a lost task costs little, large enough that its fixed cost does not count.
-_TEXTS_PER_TASK: Final = 1_024
+# The last task keeps one core busy while the others idle: seconds of a long run, and large enough that what a task
+# costs by itself does not count.
+_TEXTS_PER_TASK: Final = 256
 
 
 def encode_texts(texts: DataFrame, settings: Settings, text_count: int) -> DataFrame:
@@ -37,9 +38,16 @@ def encode_texts(texts: DataFrame, settings: Settings, text_count: int) -> DataF
     `text_count` tells how many texts there are, so that each core gets its share of them.
     """
     cores = texts.sparkSession.sparkContext.defaultParallelism
-    # A small Delta table is one partition, which one core alone would encode.
-    partitions = max(min(cores, text_count), -(-text_count // _TEXTS_PER_TASK), 1)
-    return texts.select("embedding_key", "text").repartition(partitions).mapInArrow(_encoder(settings), ENCODED_SCHEMA)
+    # A small Delta table is one partition, which one core alone would encode. Dealing texts out by hash gives every
+    # task as much to read, give or take a few per cent, for length and hash have nothing in common.
+    spread = texts.select("embedding_key", "text").repartition(task_count(text_count, cores))
+    return spread.mapInArrow(_encoder(settings), ENCODED_SCHEMA)
+
+
+def task_count(text_count: int, cores: int) -> int:
+    """Return in how many tasks so many texts are encoded: whole rounds of all cores, so that none ends up idle."""
+    rounds = -(-text_count // (_TEXTS_PER_TASK * cores))
+    return max(1, min(rounds * cores, text_count))
 
 
 def _encoder(settings: Settings) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
