@@ -23,6 +23,9 @@ FIGURES = (
     "chat_http_share",
     "training_set",
     "unchanged_rerun",
+    "unchanged_seconds",
+    "edit_cost",
+    "edit_growth",
 )
 RESULTS = Path(__file__).parent / "results" / "full.jsonl"
 

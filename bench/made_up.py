@@ -60,8 +60,13 @@ def write_documents(folder: Path, paragraphs: Sequence[str], per_document: int =
     """Write paragraphs as text files of `per_document` each."""
     folder.mkdir(parents=True)
     for start in range(0, len(paragraphs), per_document):
-        content = "\n\n".join(f"{paragraph}." for paragraph in paragraphs[start : start + per_document])
-        (folder / f"{start:08}.txt").write_text(f"{content}\n", "utf-8")
+        write_document(folder / f"{start:08}.txt", paragraphs[start : start + per_document])
+
+
+def write_document(file: Path, paragraphs: Sequence[str]) -> None:
+    """Write paragraphs as one text file."""
+    content = "\n\n".join(f"{paragraph}." for paragraph in paragraphs)
+    file.write_text(f"{content}\n", "utf-8")
 
 
 def vectors(count: int, dim: int, seed: int = 3) -> Vectors:
@@ -91,7 +96,7 @@ def write_columns(root: Path, spec: TableSpec, columns: Mapping[str, Any]) -> No
     """
     count = next(len(values) for values in columns.values() if _is_column(values))
     schema = arrow_schema(spec)
-    table = pa.table([_column(columns.get(field.name), field.type, count) for field in schema], schema=schema)
+    table = pa.table([column(columns.get(field.name), field.type, count) for field in schema], schema=schema)
     write_deltalake(ensure_table(root, replace(spec, constraints={})), table, mode="append")
 
 
@@ -174,7 +179,8 @@ def _is_column(values: Any) -> bool:
     return isinstance(values, (list, pa.Array, np.ndarray))
 
 
-def _column(values: Any, type_: pa.DataType, count: int) -> pa.Array:
+def column(values: Any, type_: pa.DataType, count: int) -> pa.Array:
+    """Return values, or one value `count` times, as a column of a type."""
     if isinstance(values, pa.Array):
         return values.cast(type_)
     return pa.array(values if _is_column(values) else [values] * count, type_)

@@ -44,6 +44,13 @@ def _wait_for_orphans() -> None:
             return
 
 
+def cpu_s_of_tree(pid: int) -> float:
+    """Return what a living process, its living descendants and those it has waited for have spent. Linux only."""
+    parents, _ = _processes()
+    tree = [found for found in parents if found == pid or _descends(found, parents, pid)]
+    return sum(map(_spent_ticks, tree)) / os.sysconf("SC_CLK_TCK")
+
+
 class _Watch:
     """Looks at every descendant of this process, again and again, and remembers what each was last seen to have spent.
 
@@ -69,7 +76,7 @@ class _Watch:
     def _look(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_S):
             parents, spent_ticks = _processes()
-            found = {pid: ticks for pid, ticks in spent_ticks.items() if _descends(pid, parents)}
+            found = {pid: ticks for pid, ticks in spent_ticks.items() if _descends(pid, parents, os.getpid())}
             self._spent_ticks.update(found)
 
 
@@ -87,10 +94,19 @@ def _processes() -> tuple[dict[int, int], dict[int, int]]:
     return parents, spent_ticks
 
 
-def _descends(pid: int, parents: Mapping[int, int]) -> bool:
+def _spent_ticks(pid: int) -> int:
+    """Return a process's processor time with that of the children it has waited for, 0 when it has gone meanwhile."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15]))
+
+
+def _descends(pid: int, parents: Mapping[int, int], ancestor: int) -> bool:
     while pid in parents:
         pid = parents[pid]
-        if pid == os.getpid():
+        if pid == ancestor:
             return True
     return False
 

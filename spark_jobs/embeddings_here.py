@@ -118,6 +118,7 @@ def _append(
     # Only here, because importing pyspark costs a second that tombstones should not pay.
     from spark_jobs import lake
     from spark_jobs.driver_frames import driver_frame
+    from spark_jobs.persistence import planned_for_few_rows
     from spark_jobs.quality.audit import audit_candidates
     from spark_jobs.session import open_session
 
@@ -129,7 +130,8 @@ def _append(
     outcome = audit_candidates(spark, settings, run_id, task.step, task.table, candidates, parents)
     # A few rows are one file.
     accepted = outcome.accepted.select(*task.table.column_names).coalesce(1)
-    version = lake.append(accepted, root, task.table, task.transaction)
+    with planned_for_few_rows(spark):
+        version = lake.append(accepted, root, task.table, task.transaction)
     return EmbeddedBatch(version, outcome.rejected, outcome.ruleset_hash, details)
 
 

@@ -39,9 +39,25 @@ def settled(frame: DataFrame) -> Iterator[DataFrame]:
         with persisted(detached(frame)) as kept:
             yield kept
         return
-    with _planned_for_few_rows(frame.sparkSession):
+    with planned_for_few_rows(frame.sparkSession):
         jvm_session, jvm_frame = _jvm(frame)
         yield DataFrame(jvm_session.createDataFrame(jvm_frame.collectAsList(), jvm_frame.schema()), frame.sparkSession)
+
+
+@contextmanager
+def planned_for_few_rows(spark: SparkSession) -> Iterator[None]:
+    """Plan and run queries, for the length of a block, in the way that is cheap for a few rows and dear for many."""
+    before: dict[str, str | None] = {name: spark.conf.get(name, None) for name in _FOR_FEW_ROWS}
+    for name, value in _FOR_FEW_ROWS.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, earlier in before.items():
+            if earlier is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, earlier)
 
 
 def detached(frame: DataFrame) -> DataFrame:
@@ -58,18 +74,3 @@ def detached(frame: DataFrame) -> DataFrame:
 def _jvm(frame: DataFrame) -> tuple[Any, Any]:
     session: Any = frame.sparkSession._jsparkSession
     return session, frame._jdf
-
-
-@contextmanager
-def _planned_for_few_rows(spark: SparkSession) -> Iterator[None]:
-    before: dict[str, str | None] = {name: spark.conf.get(name, None) for name in _FOR_FEW_ROWS}
-    for name, value in _FOR_FEW_ROWS.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        for name, earlier in before.items():
-            if earlier is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, earlier)

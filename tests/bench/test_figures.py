@@ -15,6 +15,9 @@ SHRINK = {
     "chat_http_share": 20,
     "training_set": 200,
     "unchanged_rerun": 100,
+    "unchanged_seconds": 50,
+    "edit_cost": 50,
+    "edit_growth": 10,
 }
 # Reads alone, and a few seconds: it stands for all of them where time is short.
 QUICK = "index_build_read"
