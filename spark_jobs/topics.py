@@ -47,6 +47,7 @@ class Topic:
     settings: Settings
     failure: RagstoneError | None = None
     quarantine_rows: int = 0
+    _may_repeat: bool = True
 
     @property
     def checkpoint(self) -> Path:
@@ -71,9 +72,10 @@ class Topic:
     def _land(
         self, landing: LandingZone, envelopes: list[Envelope], run_id: str, seen_batch: int, origin: str
     ) -> list[Envelope]:
-        if not envelopes or landing.holds_origin(origin):
-            return []
-        return landing.append_untouched(envelopes, run_id, seen_batch, origin)
+        # Only the first batch after a start can be one that was landed, and looking for it reads the whole log.
+        repeated = self._may_repeat and landing.holds_origin(origin)
+        self._may_repeat = False
+        return [] if repeated else landing.append_untouched(envelopes, run_id, seen_batch, origin)
 
     def _quarantine(self, batch: MessageBatch, scan: SourceScan, run_id: str) -> None:
         """Record bad messages, and close the entries of documents that a good message came for."""
@@ -94,6 +96,7 @@ class Topic:
 
     def start(self, spark: SparkSession, take: Callable[[DataFrame, int], None], **trigger: Any) -> StreamingQuery:
         """Start the topic's query; `take` gets each batch of messages and its number."""
+        self._may_repeat = True
         return self._writer(spark).foreachBatch(self._guarded(take)).trigger(**trigger).start()
 
     def _writer(self, spark: SparkSession) -> DataStreamWriter:

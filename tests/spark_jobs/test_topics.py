@@ -52,6 +52,12 @@ def note(key, body, **more):
     return key, {"id": key, "body": body, **more}
 
 
+def change_source(settings, **changes):
+    path = settings.home / "conf.yaml"
+    told = json.loads(path.read_text())["sources"]["notes"]
+    path.write_text(json.dumps({"sources": {"notes": {**told, **changes}}}))
+
+
 def ingest(settings, *arguments):
     command = [sys.executable, "-m", *(arguments or ("spark_jobs.ingest_documents", "--home", str(settings.home)))]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
@@ -127,7 +133,8 @@ def test_a_kill_loses_nothing_and_brings_nothing_twice(settings, broker, point):
 
     killed = ingest(settings, "tests.spark_jobs.killed_stream", str(settings.home), point)
     assert killed.returncode == -signal.SIGKILL
-    # What comes between the kill and the rerun is not taken for what was killed.
+    # Neither what comes between the kill and the rerun nor other settings change what the batch was.
+    change_source(settings, metadata={"team": "docs"})
     broker.send(topic, note("a", "A, later"), note("e", "E"), partition=0)
     rerun = ingest(settings)
 
@@ -159,16 +166,14 @@ def test_a_rerun_without_messages_changes_nothing_and_a_lost_checkpoint_lands_no
 
 
 @pytest.mark.full
-def test_batches_are_as_large_as_asked_for_and_a_missing_topic_is_named(settings, broker, home):
-    conf = json.loads((home / "conf.yaml").read_text())
-    conf["sources"]["notes"]["max_messages_per_batch"] = 2
-    (home / "conf.yaml").write_text(json.dumps(conf))
+def test_batches_are_as_large_as_asked_for_and_a_missing_topic_is_named(settings, broker):
+    change_source(settings, max_messages_per_batch=2)
     broker.send(topic_of(settings), *(note(f"n{number}", "N") for number in range(5)))
     assert ingest(settings).returncode == 0
     assert [row[2] for row in in_bronze(settings)] == [1, 1, 2, 2, 3]
 
-    conf["sources"] = {"other": {**conf["sources"]["notes"], "topic": "nowhere"}}
-    (home / "conf.yaml").write_text(json.dumps(conf))
+    change_source(settings, topic="nowhere")
+    (settings.home / "streams" / "notes").rename(settings.home / "lost")
     refused = ingest(settings)
     assert (refused.returncode, "there is no such topic" in refused.stderr) == (2, True), refused.stderr
 
