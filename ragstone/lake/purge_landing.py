@@ -51,7 +51,8 @@ def purge_landing(settings: Settings, document_id: str, objects: list[str]) -> d
 
 
 def _tombstone(line: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: line[name] for name in KEPT_FIELDS}
+    # A stream's batch must still be known for its own when it comes again.
+    kept = {name: line[name] for name in (*KEPT_FIELDS, "origin") if name in line}
     return {**dict.fromkeys(line), **kept, "source_uri": purged_uri(line["document_id"]), "change": "deleted"}
 
 

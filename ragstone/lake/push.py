@@ -69,7 +69,7 @@ def push_documents(settings: Settings, source: str, documents: Sequence[PushedDo
         # The number comes before the comparison: whoever lands something meanwhile takes that number away from us.
         number = landing.last_batch() + 1
         known = states_of(settings, [envelope.document_id for envelope in sent])
-        _check_none_deleted(source, known)
+        _check_none_deleted(source, sent, known)
         envelopes = [_changed(envelope, known.get(envelope.document_id)) for envelope in sent]
         changes = {
             one.document_id: _name_of(now, known.get(one.document_id)) for one, now in zip(sent, envelopes, strict=True)
@@ -135,15 +135,17 @@ def _envelope(source: str, told: PushSource, document: PushedDocument, content: 
     )
 
 
-def _check_none_deleted(source: str, known: Mapping[str, Envelope]) -> None:
-    deleted = [envelope.source_uri for envelope in known.values() if envelope.change == "deleted"]
+def _check_none_deleted(source: str, sent: Sequence[Envelope], known: Mapping[str, Envelope]) -> None:
+    # By what was sent: of a purged document the address is not known any more.
+    named = {envelope.document_id: envelope.source_uri for envelope in sent}
+    deleted = [named[name] for name, envelope in known.items() if envelope.change == "deleted"]
     if deleted:
         raise ConflictError(
             "a deleted document cannot be written; nothing of this push was landed",
             where=f"source {source}",
             got=", ".join(deleted[:_SHOWN_IDS]),
             wanted="documents that live or are new",
-            next_step="ragstone documents restore ID, then push it again",
+            next_step="ragstone documents restore ID, then push it again; what was purged cannot come back",
         )
 
 
