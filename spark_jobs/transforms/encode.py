@@ -14,8 +14,8 @@ from typing import Final
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from ragstone.embedding.load import load_embedder
-from ragstone.runtime.settings import Settings
+from ragstone.embedding.load import embedding_spec, load_embedder
+from ragstone.runtime.settings import EmbeddingSettings, Settings
 
 ENCODED_SCHEMA: Final = "embedding_key string, embedding array<float>, seconds double, worker_peak_bytes bigint"
 _ARROW_SCHEMA: Final = pa.schema(
@@ -52,7 +52,7 @@ def task_count(text_count: int, cores: int) -> int:
 
 def _encoder(settings: Settings) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     # Only what the encoder needs: a task is written to the disks of a cluster, where no password belongs.
-    public = Settings(assets=settings.assets, embedding=settings.embedding, chunking=settings.chunking)
+    public = Settings(assets=settings.assets, embedding=_of_workers(settings), chunking=settings.chunking)
 
     def encode(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         embedder = load_embedder(public)
@@ -72,6 +72,12 @@ def _encoder(settings: Settings) -> Callable[[Iterable[pa.RecordBatch]], Iterato
             )
 
     return encode
+
+
+def _of_workers(settings: Settings) -> EmbeddingSettings:
+    """Return the served space alone, with its dimension: no worker needs to ask an API for what the driver knows."""
+    encoder = settings.embedding.served.model_copy(update={"dim": embedding_spec(settings).dim})
+    return EmbeddingSettings(space=settings.embedding.space, **encoder.model_dump())
 
 
 def _peak_bytes() -> int:
