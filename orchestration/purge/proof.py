@@ -16,11 +16,13 @@ from typing import Any, Final
 from orchestration.runner import target
 from ragstone.lake.decode import UndecodableError, decoded, kind_of
 from ragstone.lake.purge_record import FOLDER, PurgeRecord, record_path
-from ragstone.runtime.redis_copy import stored_values
+from ragstone.runtime.redis_copy import stored_values, unloaded_files
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.traces import leaves
 
 _REDIS: Final = "redis"
+# What is in here is looked at through a server that loads it.
+_LOADED: Final = "appendonlydir"
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ class Proof:
 
 def prove(settings: Settings, record: PurgeRecord) -> Proof:
     """Return what is left of a document below the home; nothing, when there is no finding."""
+    unloaded = unloaded_files(settings)
     proof = Proof(outside=[str(folder) for folder in settings.folders.values() if folder.is_relative_to(settings.home)])
     for path in _files(settings, record):
         name = str(path.relative_to(settings.home))
-        if path.is_relative_to(settings.home / _REDIS) and path.parent != settings.home / _REDIS:
+        if path.is_relative_to(settings.home / _REDIS / _LOADED) and path not in unloaded:
             proof.files["redis"] += 1
             continue
         proof.files[kind_of(path)] += 1
@@ -88,7 +91,7 @@ def _look_into(proof: Proof, record: PurgeRecord, path: Path, name: str) -> None
 
 def _look_into_redis(proof: Proof, record: PurgeRecord, settings: Settings) -> None:
     for key, value in stored_values(settings):
-        if any(map(record.traces.match, leaves([key, value]))):
+        if record.traces.match_stored(key) or record.traces.match_stored(value):
             proof.findings.append(Finding(_REDIS, f"key {key!r}"))
 
 

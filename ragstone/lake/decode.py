@@ -29,6 +29,7 @@ _KINDS: Final[Mapping[bytes, str]] = {
     b"IxF": "faiss",
     b"IxR": "faiss",
     b"REDIS": "rdb",
+    b"VALKEY": "rdb",
 }
 
 
@@ -37,9 +38,12 @@ class UndecodableError(Exception):
 
 
 def kind_of(path: Path) -> str:
-    """Return what a file is by its first bytes: parquet, arrow, sqlite, gzip, zlib, faiss, rdb, json lines or text."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+    """Return the kind of a file, told by its first bytes: a name in the table of readers below."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except FileNotFoundError:
+        return "gone"
     for magic, kind in _KINDS.items():
         if head.startswith(magic):
             return kind
@@ -140,8 +144,9 @@ def _zlib(path: Path) -> Decoded:
     yield "unpacked", zlib.decompress(path.read_bytes())
 
 
-def _vectors(_path: Path) -> Decoded:
-    # Numbers alone. Whose they are stands beside them, and is held against their count where a snapshot is opened.
+def _nothing(_path: Path) -> Decoded:
+    # Vectors are numbers alone. Whose they are stands beside them, and is held against their count where a snapshot is
+    # opened.
     yield from ()
 
 
@@ -182,7 +187,8 @@ _READERS: Final[Mapping[str, Callable[[Path], Decoded]]] = {
     "gzip": _gzip,
     "zlib": _zlib,
     "json lines": _json_lines,
-    "faiss": _vectors,
+    "faiss": _nothing,
+    "gone": _nothing,
     "rdb": _rdb,
     "text": _text,
 }

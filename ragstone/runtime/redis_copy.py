@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ from ragstone.runtime.settings import Settings
 _TIMEOUT_S: Final = 30.0
 _SCAN_COUNT: Final = 1_000
 _AOF_FOLDER: Final = "appendonlydir"
+_MANIFEST_SUFFIX: Final = ".manifest"
+_POLL_S: Final = 0.02
 
 
 def stored_values(settings: Settings) -> Iterator[tuple[bytes, bytes]]:
@@ -37,6 +40,28 @@ def stored_values(settings: Settings) -> Iterator[tuple[bytes, bytes]]:
     elif (settings.home / "redis" / _AOF_FOLDER).is_dir():
         with _server_on_copy(settings.home / "redis") as client:
             yield from _dumped(client)
+
+
+def unloaded_files(settings: Settings) -> list[Path]:
+    """Return the files in the home server's folder that it would not load, such as what a rewrite that died left.
+
+    Those it is about to remove are waited for.
+    """
+    folder = settings.home / "redis" / _AOF_FOLDER
+    give_up = time.monotonic() + _TIMEOUT_S
+    while True:
+        named = _named_files(folder)
+        if "h" not in named.values() or time.monotonic() > give_up:
+            break
+        time.sleep(_POLL_S)
+    loaded = {name for name, kind in named.items() if kind != "h"}
+    return [path for path in sorted(folder.glob("*")) if path.name not in loaded and path.suffix != _MANIFEST_SUFFIX]
+
+
+def _named_files(folder: Path) -> dict[str, str]:
+    """Return the kind of each file that the manifest names: b for base, i for increment, h for history."""
+    lines = [line.split() for path in folder.glob(f"*{_MANIFEST_SUFFIX}") for line in path.read_text().splitlines()]
+    return {words[1]: words[words.index("type") + 1] for words in lines if "type" in words}
 
 
 def _dumped(client: Any) -> Iterator[tuple[bytes, bytes]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -45,6 +45,18 @@ class Traces:
         """Return whether a text has a trace."""
         return next(self._found(_words(text)), None) is not None
 
+    def match_stored(self, content: bytes) -> bool:
+        """Return whether stored bytes have a trace; lengths around each text in them may pass for its letters."""
+        words = _words(content.decode("utf-8", "replace"))
+        for length, known in self.runs.items():
+            for start in range(len(words) - length + 1 if known else 0):
+                first, *others = words[start : start + length]
+                *between, last = others
+                begins, ends = (first, first[1:]), (last, last[:-1], last[:-2])
+                if any(self._hash([begin, *between, end]) in known for begin in begins for end in ends):
+                    return True
+        return False
+
     def __len__(self) -> int:
         return sum(map(len, self.runs.values()))
 
@@ -65,10 +77,11 @@ class Traces:
 
     def _hashes(self, words: list[str], length: int) -> Iterator[str]:
         for start in range(len(words) - length + 1):
-            run = " ".join(words[start : start + length])
-            yield hashlib.blake2b(
-                (self.salt + run).encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
-            ).hexdigest()
+            yield self._hash(words[start : start + length])
+
+    def _hash(self, run: Sequence[str]) -> str:
+        content = (self.salt + " ".join(run)).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def leaves(value: Any) -> Iterator[str]:

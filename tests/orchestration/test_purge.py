@@ -310,6 +310,7 @@ def test_the_proof_names_each_file_with_a_trace_referenced_or_not(settings):
     (home / "logs" / "old.log.gz").write_bytes(gzip.compress(text.encode()))
     (home / "kiln.md").write_text("nothing but a name")
     (home / "broken.parquet").write_bytes(b"PAR1 not really")
+    (home / "redis" / "appendonlydir" / "temp-left.rdb").write_bytes(b"VALKEY080 and so on")
     with online_client(settings) as client:
         client.hset("ragstone:x", "f", text)
         client.bgrewriteaof()
@@ -324,6 +325,7 @@ def test_the_proof_names_each_file_with_a_trace_referenced_or_not(settings):
         "kiln.md",
         "broken.parquet",
         "redis",
+        "redis/appendonlydir/temp-left.rdb",
     }
 
 

@@ -55,3 +55,11 @@ def test_every_text_in_a_value_is_looked_at():
     value = {"a": ["b", ("c", None, 4)], "d": [{"e": b"f"}]}
     assert sorted(leaves(value)) == ["a", "b", "c", "d", "e", "f"]
     assert list(leaves(b"\xff heron")) == ["\ufffd heron"]
+
+
+def test_lengths_around_a_stored_text_do_not_hide_it():
+    traces = _of(TEXT, "kiln.md")
+    assert traces.match_stored(b"\x00\x3626mixed from river clay and ash8\xff")
+    assert traces.match_stored(b"\x12\x07skiln.md8a\x00")
+    assert not traces.match(b"skiln.md8a".decode())
+    assert not traces.match_stored(b"mixed from river clay bread")
