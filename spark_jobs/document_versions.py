@@ -45,7 +45,7 @@ def read_version(item: Mapping[str, Any], writing: Writing) -> dict[str, Any]:
     try:
         content = LandingZone(writing.landing_root).read_object(item["landing_uri"])
         parsed = parse(content, item["mime_type"], item["source_uri"])
-        chunks = chunker(writing.recipe).chunk(item["document_id"], parsed.text, parsed.headings)
+        chunks = chunker(writing.recipe).chunk(item["document_id"], parsed.text, parsed.headings, parsed.kept_lines)
     except _PARSER_FAULTS as fault:
         return _result(item, reason=_reason(fault))
     return _result(

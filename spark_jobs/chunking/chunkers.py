@@ -22,8 +22,13 @@ from spark_jobs.parsers.document import Heading
 class Chunker(Protocol):
     """Cuts documents into chunks, the same document always into the same."""
 
-    def chunk(self, document_id: str, text: str, headings: Sequence[Heading]) -> list[Chunk]:
-        """Return the chunks of a document in reading order. Every visible character is in at least one."""
+    def chunk(
+        self, document_id: str, text: str, headings: Sequence[Heading], kept_lines: Sequence[tuple[int, int]] = ()
+    ) -> list[Chunk]:
+        """Return the chunks of a document in reading order. Every visible character is in at least one.
+
+        `kept_lines` are spans of tables and code, in order, whose lines a chunker on structure does not cut.
+        """
 
 
 @dataclass(frozen=True)

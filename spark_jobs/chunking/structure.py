@@ -14,7 +14,7 @@ from spark_jobs.chunking.cuts import cut_points
 from spark_jobs.chunking.units import PART, Unit, WordCounter, section_units, unit_keys
 from spark_jobs.parsers.document import Heading
 
-CHUNKER_VERSION: Final = "1"
+CHUNKER_VERSION: Final = "2"
 _PATH_SEPARATOR: Final = " > "
 
 
@@ -49,16 +49,19 @@ class StructureChunker:
     overlap_tokens: int
     chunker_hash: str
 
-    def chunk(self, document_id: str, text: str, headings: Sequence[Heading]) -> list[Chunk]:
+    def chunk(
+        self, document_id: str, text: str, headings: Sequence[Heading], kept_lines: Sequence[tuple[int, int]] = ()
+    ) -> list[Chunk]:
         """Return the chunks of a document in reading order. Every visible character is in at least one.
 
-        Packing restarts at every heading, so an edit changes no chunk of another section; inside a section it changes
-        those about it.
+        In the spans `kept_lines` no line is cut that is under the cap by itself: a row of a table stays whole. Packing
+        restarts at every heading, so an edit changes no chunk of another section; inside a section it changes those
+        about it.
         """
         occurrences: dict[str, int] = {}
         chunks: list[Chunk] = []
         for section in _sections(text, headings):
-            for units in self._packed(text, section):
+            for units in self._packed(text, section, kept_lines):
                 span = text[units[0].start : units[-1].end]
                 digest = text_hash(span)
                 occurrence = occurrences.get(digest, 0)
@@ -77,8 +80,8 @@ class StructureChunker:
                 )
         return chunks
 
-    def _packed(self, text: str, section: _Section) -> Iterator[list[Unit]]:
-        units = section_units(text, section.start, section.end, self.pieces, self.max_tokens)
+    def _packed(self, text: str, section: _Section, kept_lines: Sequence[tuple[int, int]]) -> Iterator[list[Unit]]:
+        units = section_units(text, section.start, section.end, self.pieces, self.max_tokens, kept_lines)
         bounds = [0, *(index for index, unit in enumerate(units) if unit.level == PART), len(units)]
         for first, last in itertools.pairwise(bounds):
             run = units[first:last]

@@ -1,4 +1,4 @@
-"""The units a section is packed from: sentences, and the words of sentences that are over the cap.
+"""The units a section is packed from: sentences, lines of tables and code, and the words of those over the cap.
 
 A unit's size is its number of word pieces, but at least a tenth of its characters: a string the tokenizer gives up on
 is one piece however long it is, and it must not make a chunk of any length.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -21,15 +22,17 @@ from ragstone.text.sentences import sentence_spans
 MAX_CHARS_PER_PIECE: Final = 10
 
 _WORD: Final = re.compile(r"\S+")
+_LINE: Final = re.compile(r"\S(?:[^\n]*\S)?")
 _PARAGRAPH_BREAK: Final = re.compile(r"\n\n")
 _WINDOW_CHARS: Final = 100_000
-# A word's key covers the words after it too, or the rarest word of a text would be its only place to cut.
-_WORD_CONTEXT: Final = 3
+# The key of a line or word covers those after it too, or the rarest one of a text would be its only place to cut.
+_CONTEXT: Final = 3
 _MAX_CLUSTER_CHARS: Final = 64
 _JOINERS: Final = "\u200c\u200d"
 
-# How good a place to cut: before a paragraph, a sentence, a word. Between two parts of one word the cut is forced.
-PARAGRAPH, SENTENCE, WORD, PART = range(4)
+# How good a place to cut: before a paragraph, a sentence, a line of a table or of code, a word. Between two parts of
+# one word the cut is forced.
+PARAGRAPH, SENTENCE, LINE, WORD, PART = range(5)
 
 
 class WordCounter(Protocol):
@@ -57,16 +60,21 @@ class Unit:
         return max(self.tokens, -(-(self.end - self.start) // MAX_CHARS_PER_PIECE))
 
 
-def section_units(text: str, start: int, end: int, pieces: WordCounter, cap: int) -> list[Unit]:
-    """Return the units of the section [start, end), none of a size over `cap`, in order, without outer space."""
-    return list(_Section(text, start, end, pieces, cap).units())
+def section_units(
+    text: str, start: int, end: int, pieces: WordCounter, cap: int, kept_lines: Sequence[tuple[int, int]] = ()
+) -> list[Unit]:
+    """Return the units of the section [start, end), none of a size over `cap`, in order, without outer space.
+
+    In the spans `kept_lines`, in order, lines are units instead of sentences.
+    """
+    return list(_Section(text, start, end, pieces, cap, kept_lines).units())
 
 
 def unit_keys(text: str, units: list[Unit]) -> npt.NDArray[np.uint64]:
-    """Return a key for each unit, shape (units,): smaller before paragraphs than sentences than words, else by hash."""
+    """Return a key for each unit, shape (units,): smaller at a better place to cut, else by hash."""
     keys = np.empty(len(units), dtype=np.uint64)
     for index, unit in enumerate(units):
-        last = units[min(index + _WORD_CONTEXT, len(units)) - 1] if unit.level >= WORD else unit
+        last = units[min(index + _CONTEXT, len(units)) - 1] if unit.level >= LINE else unit
         digest = hashlib.blake2b(text[unit.start : last.end].encode(), digest_size=7).digest()
         keys[index] = (unit.level << 56) | int.from_bytes(digest, "big")
     return keys
@@ -75,8 +83,17 @@ def unit_keys(text: str, units: list[Unit]) -> npt.NDArray[np.uint64]:
 class _Section:
     """One section's text with the places where its word pieces begin."""
 
-    def __init__(self, text: str, start: int, end: int, pieces: WordCounter, cap: int) -> None:
+    def __init__(
+        self,
+        text: str,
+        start: int,
+        end: int,
+        pieces: WordCounter,
+        cap: int,
+        kept_lines: Sequence[tuple[int, int]],
+    ) -> None:
         self._text, self._start, self._end, self._pieces, self._cap = text, start, end, pieces, cap
+        self._kept_lines = kept_lines
         self._piece_starts = np.array(list(self._find_piece_starts()), dtype=np.int64)
 
     def units(self) -> Iterator[Unit]:
@@ -87,7 +104,20 @@ class _Section:
         yield from self._paragraph(position, self._end)
 
     def _paragraph(self, start: int, end: int) -> Iterator[Unit]:
+        if not self._keeps_lines(start):
+            yield from self._sentences(start, end, PARAGRAPH)
+            return
         level = PARAGRAPH
+        for found in _LINE.finditer(self._text, start, end):
+            line = self._unit(found.start(), found.end(), level)
+            yield from [line] if line.size <= self._cap else self._sentences(line.start, line.end, level)
+            level = LINE
+
+    def _keeps_lines(self, place: int) -> bool:
+        index = bisect_right(self._kept_lines, place, key=lambda span: span[0]) - 1
+        return index >= 0 and place < self._kept_lines[index][1]
+
+    def _sentences(self, start: int, end: int, level: int) -> Iterator[Unit]:
         for first, last in sentence_spans(self._text[start:end]):
             sentence = self._unit(start + first, start + last, level)
             yield from [sentence] if sentence.size <= self._cap else self._words(sentence)

@@ -39,7 +39,13 @@ class WordChunker:
     window: int | None
     chunker_hash: str
 
-    def chunk(self, document_id: str, text: str, headings: Sequence[Heading]) -> list[Chunk]:
+    def chunk(
+        self,
+        document_id: str,
+        text: str,
+        headings: Sequence[Heading],
+        kept_lines: Sequence[tuple[int, int]] = (),  # noqa: ARG002 -- a number of words is all this one looks at
+    ) -> list[Chunk]:
         """Return the chunks of a document in reading order. Every visible character is in at least one."""
         words = list(_words(text, self._longest_word()))
         counts = [self.pieces.count(text[start:end]) for start, end in words]

@@ -56,6 +56,7 @@ _BLOCKS: Final = frozenset(
 )
 _LINES: Final = {"li": "- ", "tr": "", "br": "", "dt": "", "dd": "    "}
 _CELLS: Final = frozenset(("td", "th"))
+_KEEPING_LINES: Final = frozenset(("pre", "tr"))
 # Inside these a paragraph is a line, or every list and table would fall apart.
 _TIGHT: Final = frozenset(("li", "dd", "td", "th"))
 _SPACE: Final = re.compile(r"\s+")
@@ -90,6 +91,7 @@ class _Reader:
         self.language: str | None = None
         self._pieces: list[str] = []
         self._level: int | None = None
+        self._keeps_lines = False
         self._depth = 0
         self._elements = 0
         self._unseen_at: int | None = None
@@ -153,9 +155,13 @@ class _Reader:
             self._pieces.append("" if opens else " | ")
         elif tag in _BLOCKS:
             self._block_boundary()
+        self._keeps_lines |= opens and tag in _KEEPING_LINES
 
     def _block_boundary(self) -> None:
-        if self._is_tight():
+        if any(self._open[tag] for tag in _CELLS):
+            # A paragraph in a cell does not end the cell's row.
+            self._pieces.append(" ")
+        elif self._is_tight():
             self._new_line("")
         else:
             self._end_block()
@@ -185,7 +191,8 @@ class _Reader:
         text = "\n".join(line.removesuffix(" | ").rstrip() for line in lines if line.strip(" |") not in ("", "-"))
         self._pieces = []
         if text.strip():
-            self.blocks.append(Block(text, self._level))
+            self.blocks.append(Block(text, self._level, self._keeps_lines))
+        self._keeps_lines = False
 
 
 def _is_hidden(attributes: Mapping[str, str]) -> bool:

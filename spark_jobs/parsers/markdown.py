@@ -58,7 +58,7 @@ class _Reader:
     def _code_line(self, line: str) -> None:
         stripped = line.strip()
         if self._fence and stripped.startswith(self._fence) and not stripped.strip(self._fence[0]):
-            self._add(verbatim(self._lines))
+            self._add(verbatim(self._lines), keeps_lines=True)
             self._fence = None
         else:
             self._lines.append(line)
@@ -123,8 +123,10 @@ class _Reader:
         is_code = self._fence is not None or (
             not self._in_list and all(indentation(line) >= _CODE_INDENT for line in self._lines)
         )
-        self._add(verbatim(self._lines) if is_code else without_markup(join_wrapped(self._lines)))
+        is_table = all(line.lstrip().startswith("|") for line in self._lines)
+        text = verbatim(self._lines) if is_code else without_markup(join_wrapped(self._lines))
+        self._add(text, keeps_lines=is_code or is_table)
 
-    def _add(self, text: str) -> None:
-        self._blocks.append(Block(text))
+    def _add(self, text: str, *, keeps_lines: bool) -> None:
+        self._blocks.append(Block(text, keeps_lines=keeps_lines))
         self._lines = []

@@ -48,7 +48,7 @@ def _decoded(read: Callable[[str], Page]) -> Callable[[bytes], Page]:
 _TEXT_READERS: Final = {
     PLAIN: ("plain", "1", _normalised(read_plain)),
     MARKDOWN: ("markdown", "1", _normalised(read_markdown)),
-    RESTRUCTURED: ("restructured", "1", _normalised(read_restructured)),
+    RESTRUCTURED: ("restructured", "2", _normalised(read_restructured)),
     HTML: ("html", "1", read_html),
 }
 PARSERS: Final = {

@@ -135,22 +135,26 @@ class _Reader:
         if name in _SILENT_DIRECTIVES:
             self._indented(margin)
         elif name in _CODE_DIRECTIVES:
-            self._blocks.append(Block(verbatim(self._indented(margin))))
+            self._blocks.append(Block(verbatim(self._indented(margin)), keeps_lines=True))
         elif argument and name != "figure":
             # What a directive holds is ordinary text: it is read on, as the paragraphs that follow.
             self._blocks.append(Block(_without_markup(join_wrapped([argument, *self._paragraph_lines()]))))
 
     def _paragraph(self) -> None:
         margin = indentation(self._lines[self._at])
-        lines = [line for line in self._paragraph_lines() if not _is_grid(line)]
+        found = self._paragraph_lines()
+        lines = [line for line in found if not _is_grid(line)]
         if not lines:
             return
         opens_literal = lines[-1].endswith("::")
         if opens_literal:
             lines[-1] = lines[-1].removesuffix("::").rstrip() + ("" if lines[-1].endswith(" ::") else ":")
-        self._blocks.append(Block(_paragraph_text(lines, margin)))
+        # Grids are what rows stand between; without them wrapped lines are one.
+        is_table = len(lines) < len(found)
+        text = _without_markup(verbatim(lines)) if is_table else _paragraph_text(lines, margin)
+        self._blocks.append(Block(text, keeps_lines=is_table or lines[0].lstrip().startswith(">>> ")))
         if opens_literal:
-            self._blocks.append(Block(verbatim(self._indented(margin))))
+            self._blocks.append(Block(verbatim(self._indented(margin)), keeps_lines=True))
 
     def _paragraph_lines(self) -> list[str]:
         lines: list[str] = []

@@ -232,3 +232,51 @@ def test_identical_sentences_without_end_are_cut_into_full_chunks():
 def test_a_heading_at_the_end_is_kept():
     assert [c.text for c in REAL.chunk("d", "Body.\n\nEnd", [Heading(7, 1, "End")])] == ["Body.", "End"]
     assert REAL.chunk("d", "", []) == []
+
+
+ROWS = [f"sensor-{number} | {number * 37 % 101}.{number % 7} mm | Hall {number % 9}. Checked." for number in range(60)]
+
+
+def kept(blocks):
+    return assemble(Page([Block(text, None, keeps_lines) for text, keeps_lines in blocks]), "untitled")
+
+
+def test_rows_of_a_table_and_lines_of_code_are_not_cut():
+    parsed = kept([("Prose before. More of it.", False), ("\n".join(ROWS), True), ("And after.", False)])
+
+    chunks = REAL.chunk("document", parsed.text, parsed.headings, parsed.kept_lines)
+
+    assert len(chunks) > 3
+    lines = {line for chunk in chunks for line in chunk.text.splitlines() if line.startswith("sensor")}
+    assert lines == set(ROWS)
+    begins = {parsed.text[: chunk.char_start].rpartition("\n")[2] for chunk in chunks}
+    assert begins == {""}
+
+
+def test_a_row_over_the_cap_is_cut_and_its_neighbours_are_not():
+    rows = [ROWS[0], "wide | " + "cell and cell " * 60, ROWS[1]]
+    parsed = kept([("\n".join(rows), True)])
+
+    chunks = SMALL.chunk("document", parsed.text, parsed.headings, parsed.kept_lines)
+
+    assert all(chunk.token_count <= 24 for chunk in chunks)
+    assert any(ROWS[0] in chunk.text for chunk in chunks)
+    assert any(ROWS[1] in chunk.text for chunk in chunks)
+
+
+@given(st.lists(st.tuples(st.lists(TEXTS, max_size=6), st.booleans()), max_size=4))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_kept_lines_lose_nothing_and_stay_under_the_cap(blocks):
+    parsed = kept([("\n".join(lines), keeps_lines) for lines, keeps_lines in blocks])
+    chunks = SMALL.chunk("document", parsed.text, parsed.headings, parsed.kept_lines)
+    assert all(chunk.text == parsed.text[chunk.char_start : chunk.char_end] for chunk in chunks)
+    assert all(chunk.token_count == PIECES.count(chunk.text) <= 24 for chunk in chunks)
+    covered = {place for chunk in chunks for place in range(chunk.char_start, chunk.char_end)}
+    assert {place for place, character in enumerate(parsed.text) if not character.isspace()} <= covered
+
+
+def test_a_row_put_into_a_long_table_of_like_rows_changes_few_ids():
+    rows = [f"| item {number % 50} | {number % 3} |" for number in range(2_000)]
+    before, after = (kept([("\n".join(table), True)]) for table in (rows, [*rows[:900], "| new | 1 |", *rows[900:]]))
+    old, new = (ids(REAL.chunk("d", one.text, (), one.kept_lines)) for one in (before, after))
+    assert len(new - old) <= 6

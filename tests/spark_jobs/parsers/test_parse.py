@@ -226,7 +226,7 @@ MARKUP = st.lists(
 ).map("".join)
 
 
-@given(MARKUP, st.sampled_from(sorted(TEXT_KINDS)))
+@given(MARKUP, st.sampled_from([PLAIN, MARKDOWN, RESTRUCTURED, HTML]))
 @settings(max_examples=300, deadline=None)
 def test_whatever_the_markup_the_text_is_normalised_headings_point_into_it_and_words_stay(source, mime_type):
     document = parsed(f"start {source}", mime_type)
@@ -243,3 +243,20 @@ def test_whatever_the_markup_the_text_is_normalised_headings_point_into_it_and_w
 )
 def test_repeated_markup_is_read_in_one_go(mime_type, unit):
     assert parsed("x " + unit * 20_000, mime_type).text.startswith("x")
+
+
+@pytest.mark.parametrize(
+    ("source", "mime_type", "kept"),
+    [
+        ("Text.\n\n```\na = 1\nb = 2\n```\n\nMore.", MARKDOWN, ["a = 1\nb = 2"]),
+        ("| a | b |\n|---|---|\n| 1 | 2 |\n\nText | with a bar.", MARKDOWN, ["| a | b |\n| 1 | 2 |"]),
+        ("Text:\n\n    x = 1\n    y = 2\n\nMore.", MARKDOWN, ["x = 1\ny = 2"]),
+        ("Code::\n\n    x = 1\n    y = 2\n\nMore.", RESTRUCTURED, ["x = 1\ny = 2"]),
+        ("=== ===\na   b\n=== ===\n1   2\n=== ===\n\nText.", RESTRUCTURED, ["a b\n1 2"]),
+        ("<p>Text<pre>a\n  b</pre><p>More", HTML, ["a\n  b"]),
+        ("<p>Text<table><tr><td>a<td>b<tr><td>1<td>2</table><p>More", HTML, ["a | b\n1 | 2"]),
+    ],
+)
+def test_tables_and_code_keep_their_lines_and_paragraphs_do_not(source, mime_type, kept):
+    document = parsed(source, mime_type)
+    assert [document.text[start:end] for start, end in document.kept_lines] == kept
