@@ -12,6 +12,7 @@ from ragstone.runtime.traces import Traces, leaves
 
 _FOLDERS: Final = ("logs", "reports")
 _PURGED: Final = "[purged]"
+_LOG_SUFFIX: Final = ".log"
 
 
 def files_with_traces(home: Path, record: PurgeRecord) -> list[str]:
@@ -23,9 +24,14 @@ def purge_files(home: Path, record: PurgeRecord) -> list[str]:
     """Take a document out of reports and logs, and return which were written anew."""
     changed = []
     for path, content in _changed(home, record):
-        mode = path.stat().st_mode
-        replace_private(path, content.encode("utf-8", "surrogateescape"))
-        path.chmod(mode)
+        encoded = content.encode("utf-8", "surrogateescape")
+        if path.suffix == _LOG_SUFFIX:
+            # Whoever writes this log has it open, and would go on writing to a file that has been replaced.
+            path.write_bytes(encoded)
+        else:
+            mode = path.stat().st_mode
+            replace_private(path, encoded)
+            path.chmod(mode)
         changed.append(str(path.relative_to(home)))
     return changed
 

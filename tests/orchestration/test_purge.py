@@ -277,6 +277,17 @@ def test_reports_and_logs_keep_what_they_say_of_others(settings):
     }
 
 
+def test_a_log_that_is_being_written_is_purged_in_place(settings):
+    path = settings.home / "logs" / "serve.log"
+    with path.open("a") as writer:
+        writer.write(f"asked\nread kiln.md\n{KILN.paragraphs[0]}\nanswered\n")
+        writer.flush()
+        for name in ("bind", "collect", "landing", "tables", "index", "online", "files"):
+            run_part(settings, KILN.document_id, name, "run-9")
+        writer.write("went on\n")
+    assert path.read_text() == "asked\nanswered\nwent on\n"
+
+
 def test_bronze_and_the_landing_zone_still_agree(settings):
     _run(settings)
     assert LandingZone(settings.landing_root).last_batch() == 6
