@@ -9,13 +9,13 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from ragstone.contracts.records import StepResult, new_run_id
@@ -77,14 +77,12 @@ class _Turns:
 
 
 def _follow(settings: Settings, topics: Sequence[Topic]) -> None:
-    spark, turns = open_session(settings), _Turns()
-    with _stop_signals() as stop:
-        following: list[tuple[Topic, StreamingQuery]] = []
+    turns = _Turns()
+    with _stop_signals() as stop, ExitStack() as held:
         for topic in topics:
-            query = topic.start(spark, _taking(topic, turns), processingTime=f"{topic.source.interval_s} seconds")
-            following.append((topic, query))
-            _log.info("topic followed", source=topic.name, place=topic.source.place)
-        while not stop.wait(_POLL_S) and all(query.isActive for _, query in following):
+            _hold(topic, held, stop)
+        following = [] if stop.is_set() else _started(open_session(settings), topics, turns)
+        while following and not stop.wait(_POLL_S) and all(query.isActive for _, query in following):
             pass
         ended = [pair for pair in following if not pair[1].isActive]
         turns.close()
@@ -93,6 +91,30 @@ def _follow(settings: Settings, topics: Sequence[Topic]) -> None:
     for topic, query in ended:
         wait(topic, query)
     _log.info("topics no longer followed")
+
+
+def _hold(topic: Topic, held: ExitStack, stop: threading.Event) -> None:
+    """Hold a topic until the stack ends. Who comes second stands by until the first has ended."""
+    told = False
+    while True:
+        with ExitStack() as attempt:
+            if attempt.enter_context(topic.turn()):
+                held.push(attempt.pop_all())
+                return
+        if not told:
+            _log.info("topic is followed by another process, standing by", source=topic.name)
+        told = True
+        if stop.wait(_POLL_S):
+            return
+
+
+def _started(spark: SparkSession, topics: Sequence[Topic], turns: _Turns) -> list[tuple[Topic, StreamingQuery]]:
+    following = []
+    for topic in topics:
+        query = topic.start(spark, _taking(topic, turns), processingTime=f"{topic.source.interval_s} seconds")
+        following.append((topic, query))
+        _log.info("topic followed", source=topic.name, place=topic.source.place)
+    return following
 
 
 def _taking(topic: Topic, turns: _Turns) -> Callable[[DataFrame, int], None]:

@@ -89,11 +89,10 @@ def _take_streams(settings: Settings, run_id: str) -> tuple[list[SourceScan], in
     """
     if not any(isinstance(source, KafkaSource) for source in settings.sources.values()):
         return [], 0
-    from spark_jobs.session import open_session
     from spark_jobs.topics import take_available, topics_of
 
     topics = topics_of(settings)
-    scans = [take_available(open_session(settings), topic, run_id) for topic in topics]
+    scans = [take_available(topic, run_id) for topic in topics]
     for scan in scans:
         report(scan)
     return scans, sum(topic.quarantine_rows for topic in topics)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
@@ -26,12 +28,16 @@ from ragstone.lake import quarantine
 from ragstone.lake.documents import bronze_state
 from ragstone.lake.landing import LandingZone
 from ragstone.runtime.errors import ConfigError, DependencyUnavailableError, RagstoneError
+from ragstone.runtime.file_lock import exclusive_or_not
+from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings, read_secret
 from ragstone.runtime.source_settings import KafkaSource
+from spark_jobs.session import open_session
 from spark_jobs.sources.messages import Message, MessageBatch, read_messages
 from spark_jobs.sources.scan import SourceScan, scan_source
 
 _CONNECT_TIMEOUT_S: Final = 5
+_log = get_logger(__name__)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,7 +58,11 @@ class Topic:
     @property
     def checkpoint(self) -> Path:
         """Return the folder of the query's checkpoint."""
-        return self.settings.home / "streams" / self.name
+        return self.settings.home / "streams" / quote(self.name, safe="")
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """Hold the checkpoint for the length of a block, and tell whether it is held: two queries would break it."""
+        return exclusive_or_not(self.checkpoint.with_name(f"{self.checkpoint.name}.lock"))
 
     def take(self, frame: DataFrame, batch_number: int, run_id: str) -> SourceScan:
         """Land one batch of messages, set its bad ones aside, and return what it held. Taking it again adds nothing."""
@@ -140,18 +150,22 @@ def topics_of(settings: Settings) -> list[Topic]:
     return topics
 
 
-def take_available(spark: SparkSession, topic: Topic, run_id: str) -> SourceScan:
+def take_available(topic: Topic, run_id: str) -> SourceScan:
     """Land every message that is there now, in as many batches as the settings ask for, and return what they held.
 
-    Raises DependencyUnavailableError when the topic cannot be read, ConfigError when it cannot as configured.
+    A topic that another process follows is left to it. Raises DependencyUnavailableError when the topic cannot be read,
+    ConfigError when it cannot as configured.
     """
     total = SourceScan(topic.name)
 
     def take(frame: DataFrame, batch_number: int) -> None:
         total.merge(topic.take(frame, batch_number, run_id))
 
-    query = topic.start(spark, take, availableNow=True)
-    wait(topic, query)
+    with topic.turn() as ours:
+        if ours:
+            wait(topic, topic.start(open_session(topic.settings), take, availableNow=True))
+        else:
+            _log.info("topic is followed by another process", source=topic.name)
     return total
 
 

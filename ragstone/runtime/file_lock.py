@@ -20,3 +20,16 @@ def exclusive(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterato
             on_wait()
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def exclusive_or_not(path: Path) -> Iterator[bool]:
+    """Hold a lock file for the length of a block if nobody else does, and tell whether it is held."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -111,6 +111,9 @@ def test_a_followed_topic_reaches_bronze_and_a_signal_ends_it_cleanly(settings, 
         assert set_aside(settings) == {"1:1": f"{topic}[1]@1"}
         assert [row["active"] for row in read.newest_rows(settings.lake_root, DOCUMENT_ACCESS).to_pylist()] == [False]
 
+        beside = ingest(settings)
+        assert (beside.returncode, "topic is followed by another process" in beside.stderr) == (0, True), beside.stderr
+
         following.send_signal(signal.SIGTERM)
         out, said = following.communicate(timeout=PATIENCE_S)
     finally:

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from ragstone.runtime.file_lock import exclusive
+from ragstone.runtime.file_lock import exclusive, exclusive_or_not
 
 HOLDER = """
 import sys
@@ -39,3 +39,11 @@ def test_a_lock_ends_with_the_process_that_held_it(tmp_path):
         holder.kill()
     with exclusive(path, lambda: None):
         assert path.read_bytes() == b""
+
+
+def test_who_does_not_wait_is_told_whether_the_lock_is_held(tmp_path):
+    path = tmp_path / "lock"
+    with exclusive_or_not(path) as first, exclusive_or_not(path) as second:
+        assert (first, second) == (True, False)
+    with exclusive_or_not(path) as again:
+        assert again
