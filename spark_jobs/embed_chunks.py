@@ -51,7 +51,11 @@ def run(settings: Settings, run_id: str) -> StepResult:
         tables_read=tables_read,
         tables_written={task.table.name: batch.version},
         ruleset_hash=batch.ruleset_hash,
-        details={**batch.details, **({"expected": asdict(expected)} if expected else {})},
+        details={
+            **batch.details,
+            "followed": "all chunks" if task.changed is None else "change feed",
+            **({"expected": asdict(expected)} if expected else {}),
+        },
     )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pyarrow as pa
 
 from ragstone.contracts.identity import embedding_key
 from ragstone.contracts.tables import SILVER_CHUNKS, TableSpec, embeddings
 from ragstone.embedding.load import embedding_spec
 from ragstone.embedding.spec import EmbeddingSpec
 from ragstone.lake import quarantine, read
+from ragstone.lake.change_feed import changed_keys
 from ragstone.lake.delta import table_id, table_version, transaction_version
 from ragstone.lake.pending_embeddings import PendingEmbeddings, pending_embeddings
 from ragstone.runtime.errors import ConfigError
@@ -22,7 +26,9 @@ from spark_jobs.chunking.chunkers import check_window
 class EmbeddingTask:
     """Which chunks, at which version, go into which table. `app_id` names this source in the table's transactions.
 
-    `committed` tells whether the table has rows of this very version of the chunks already.
+    `committed` tells whether the table has rows of this very version of the chunks already. `changed` has the chunks
+    that can wait, by chunk_id: those the change feed names since the version that was committed last, and those that
+    were ever set aside. It is None where the feed does not reach back: each chunk is held against the embeddings then.
     """
 
     step: str
@@ -32,6 +38,7 @@ class EmbeddingTask:
     chunk_version: int
     app_id: str
     committed: bool
+    changed: pa.Table | None
 
     @property
     def is_done(self) -> bool:
@@ -61,20 +68,35 @@ def find_task(settings: Settings, step: str) -> EmbeddingTask:
     version = table_version(root, SILVER_CHUNKS)
     app_id = f"{step}:{spec.space}:{table_id(root, SILVER_CHUNKS)}"
     committed = transaction_version(root, table, app_id)
+    set_aside = _set_aside(root, step, table)
+    changed = _changed(root, committed, list(set_aside))
+    open_ones = [chunk_id for chunk_id, is_open in set_aside.items() if is_open]
     return EmbeddingTask(
         step=step,
         spec=spec,
         table=table,
-        pending=pending_embeddings(root, table, version, _set_aside(root, step, table)),
+        pending=pending_embeddings(root, table, version, open_ones, changed),
         chunk_version=version,
         app_id=app_id,
         committed=committed is not None and committed >= version,
+        changed=changed,
     )
 
 
-def _set_aside(root: Path, step: str, table: TableSpec) -> list[str]:
-    entries = quarantine.open_entries(root, step).to_pylist()
-    return [entry["item_key"] for entry in entries if entry["dataset"] == table.name]
+def _set_aside(root: Path, step: str, table: TableSpec) -> dict[str, bool]:
+    """Return by chunk_id whether an entry is open, of every chunk that was ever set aside on its way into a table."""
+    entries = quarantine.entries(root).select(["step", "dataset", "item_key", "resolved_at"]).to_pylist()
+    ours = [entry for entry in entries if (entry["step"], entry["dataset"]) == (step, table.name)]
+    open_ones = {entry["item_key"] for entry in ours if entry["resolved_at"] is None}
+    return {entry["item_key"]: entry["item_key"] in open_ones for entry in ours}
+
+
+def _changed(root: Path, committed: int | None, set_aside: Sequence[str]) -> pa.Table | None:
+    """Return the chunks that can wait, given what was committed last: all others have their row since then."""
+    found = None if committed is None else changed_keys(root, SILVER_CHUNKS, committed)
+    if found is None:
+        return None
+    return pa.concat_tables([found, pa.table({"chunk_id": pa.array(set_aside, pa.string())})])
 
 
 def _check_space(root: Path, table: TableSpec, spec: EmbeddingSpec) -> None:

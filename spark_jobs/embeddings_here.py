@@ -41,7 +41,7 @@ def fits_here(settings: Settings, task: EmbeddingTask) -> bool:
 def embed_here(settings: Settings, run_id: str, task: EmbeddingTask) -> EmbeddedBatch:
     """Write the embedding rows of all pending chunks in one commit. Raises QualityGateError, and then writes none."""
     root = settings.lake_root
-    chunks = pending_chunks(root, task.table, task.chunk_version)
+    chunks = pending_chunks(root, task.table, task.chunk_version, task.changed)
     written = {"created_timestamp": task.created_at(), "run_id": run_id}
     ended = [
         {

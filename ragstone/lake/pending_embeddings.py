@@ -74,27 +74,36 @@ def pending_sql(embeddings: TableSpec, chunk_rows: str, embedding_rows: str) -> 
 
 
 def pending_embeddings(
-    root: Path, embeddings: TableSpec, chunk_version: int, set_aside: Sequence[str] = ()
+    root: Path,
+    embeddings: TableSpec,
+    chunk_version: int,
+    set_aside: Sequence[str] = (),
+    among: pa.Table | None = None,
 ) -> PendingEmbeddings:
     """Return how much waits to be embedded at a version of the chunks (-1 when there is no such table).
 
-    `set_aside` has the chunk_ids that were rejected before.
+    `set_aside` has the chunk_ids that were rejected before. `among`, a table with a column chunk_id, tells which chunks
+    can wait at all; without it each is held against the embeddings.
     """
     chunks = read.relation(root, SILVER_CHUNKS, chunk_version if chunk_version != ABSENT else None)
-    counts = read.query(root, _counts_sql(embeddings), (list(set_aside),), chunks=chunks, vectors=embeddings)
+    counts = read.query(
+        root, _counts_sql(embeddings, among), (list(set_aside),), chunks=chunks, vectors=embeddings, **_among(among)
+    )
     return PendingEmbeddings(**counts.to_pylist()[0])
 
 
-def pending_chunks(root: Path, embeddings: TableSpec, chunk_version: int) -> list[dict[str, Any]]:
+def pending_chunks(
+    root: Path, embeddings: TableSpec, chunk_version: int, among: pa.Table | None = None
+) -> list[dict[str, Any]]:
     """Return the rows of `pending_sql` at a version of the chunks, with the texts of those that live."""
     chunks = read.relation(root, SILVER_CHUNKS, chunk_version)
     # In two steps, for sorting the history of all chunks with their texts takes many times as long.
     waiting = read.query(
         root,
-        "SELECT chunk_id, document_id, text_hash, active, event_timestamp FROM"
-        f" ({pending_sql(embeddings, 'chunks', 'vectors')})",
+        f"SELECT chunk_id, document_id, text_hash, active, event_timestamp FROM ({_pending_among(embeddings, among)})",
         chunks=chunks,
         vectors=embeddings,
+        **_among(among),
     ).to_pylist()
     texts = read.query(
         root,
@@ -107,11 +116,24 @@ def pending_chunks(root: Path, embeddings: TableSpec, chunk_version: int) -> lis
     return [{**row, "text": found.get(row["chunk_id"])} for row in waiting]
 
 
-def _counts_sql(embeddings: TableSpec) -> str:
+def _among(among: pa.Table | None) -> dict[str, pa.Table]:
+    return {} if among is None else {"among": among}
+
+
+def _pending_among(embeddings: TableSpec, among: pa.Table | None) -> str:
+    if among is None:
+        return pending_sql(embeddings, "chunks", "vectors")
+    only = "WHERE chunk_id IN (SELECT chunk_id FROM among)"
+    return pending_sql(embeddings, f"(SELECT * FROM chunks {only})", f"(SELECT * FROM vectors {only})")
+
+
+def _counts_sql(embeddings: TableSpec, among: pa.Table | None) -> str:
     narrow_chunks = replace(SILVER_CHUNKS, columns=tuple(SILVER_CHUNKS.column(name) for name in _NARROW))
     return f"""
-        WITH pending AS ({pending_sql(embeddings, "chunks", "vectors")}),
-        known AS (SELECT DISTINCT text_hash FROM vectors WHERE active)
+        WITH pending AS ({_pending_among(embeddings, among)}),
+        known AS (
+            SELECT DISTINCT text_hash FROM vectors WHERE active AND text_hash IN (SELECT text_hash FROM pending)
+        )
         SELECT
             (SELECT count(*) FROM ({state_sql(narrow_chunks, "chunks")})) AS living,
             count(*) FILTER (active) AS to_embed,
