@@ -15,7 +15,7 @@ from serving.index import build, snapshot
 from serving.index.files import MANIFEST_FILE, sha256_of
 from serving.index.pointer import Pointer, write_pointer
 from serving.retrieval import retriever
-from spark_jobs import document_batch
+from spark_jobs import documents_by_workers, documents_here
 from spark_jobs.sources import scan
 from tests.network_guard.outside import OUTSIDE, PORT
 
@@ -69,7 +69,8 @@ def publish_while_building(patch: Patch) -> None:
 
 def forget_known_chunks(patch: Patch) -> None:
     """Promise 3: a rerun does not look at what the killed run had written."""
-    patch.setattr(document_batch, "known_chunks", lambda _root, _document_ids: {})
+    for readers in (documents_here, documents_by_workers):
+        patch.setattr(readers, "known_chunks", lambda _root, _document_ids: {})
 
 
 def publish_before_verifying(patch: Patch) -> None:

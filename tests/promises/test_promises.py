@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from ragstone.contracts.tables import DOCUMENT_STATS
 from ragstone.features.store import feast_environment
+from spark_jobs import document_batch
 from spark_jobs import lake as spark_lake
 from tests.promises import checks_of_answers, checks_of_data, checks_of_runs, mechanisms
 from tests.promises.checks_of_runs import Killed
@@ -37,17 +39,22 @@ class Promise:
 
 
 def killed_at_append(number: int, patch: pytest.MonkeyPatch) -> None:
-    """End the run just after Spark's append number `number`, from 1."""
-    append, seen = spark_lake.append, []
+    """End the run just after append number `number`, from 1, of texts, chunks or vectors, by Spark or without it."""
+    seen = []
 
-    def append_then_end(*arguments, **named):
-        version = append(*arguments, **named)
-        seen.append(version)
-        if len(seen) == number:
-            raise Killed
-        return version
+    def then_end(append, spec_at):
+        def append_then_end(*arguments, **named):
+            version = append(*arguments, **named)
+            if arguments[spec_at] is not DOCUMENT_STATS:
+                seen.append(version)
+            if len(seen) == number:
+                raise Killed
+            return version
 
-    patch.setattr(spark_lake, "append", append_then_end)
+        return append_then_end
+
+    patch.setattr(spark_lake, "append", then_end(spark_lake.append, 2))
+    patch.setattr(document_batch, "append_rows", then_end(document_batch.append_rows, 1))
 
 
 def killed_at_publish(patch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,20 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from ragstone.contracts.tables import DOCUMENT_ACCESS, QUARANTINE, RUNS, SILVER_CHUNKS
+from ragstone.contracts.tables import DOCUMENT_ACCESS, QUARANTINE, RUNS, SILVER_CHUNKS, embeddings
 from ragstone.lake import read
-from ragstone.lake.delta import append_rows, ensure_table, open_table, table_id, table_version, transaction_version
+from ragstone.lake.delta import (
+    append_rows,
+    append_tombstones,
+    ensure_table,
+    open_table,
+    table_id,
+    table_version,
+    transaction_version,
+)
+from ragstone.lake.files import earliest_event_since
 from ragstone.runtime.errors import ConfigError, ContractError
-from tests.factories import at, make_access_row, write_rows
+from tests.factories import at, constrain, make_access_row, make_chunk_row, make_tombstone, write_rows
 
 
 def test_a_table_that_does_not_exist_has_no_version_and_no_identity(home):
@@ -137,3 +146,39 @@ def test_maps_and_times_come_back_as_they_were(home):
     (found,) = read.query(home, "SELECT * FROM runs", runs=RUNS).to_pylist()
     assert found == {**row, "tables_read": [("silver.chunks", 3)], "tables_written": []}
     assert read.relation(home, RUNS).schema.field("started_at").type == pa.timestamp("us", tz="UTC")
+
+
+def test_deltalake_refuses_what_breaks_a_constraint_that_spark_set(home):
+    write_rows(home, SILVER_CHUNKS, [make_chunk_row("good")])
+    constrain(home, SILVER_CHUNKS)
+    append_rows(home, SILVER_CHUNKS, [make_chunk_row("another")])
+    for breach in ({"chunk_id": "short"}, {"char_end": 0}, {"text": None}, {"char_end": None}):
+        with pytest.raises(ContractError, match="do not fit"):
+            append_rows(home, SILVER_CHUNKS, [{**make_chunk_row("a third"), **breach}])
+    assert read.query(home, "SELECT * FROM t", t=SILVER_CHUNKS).num_rows == 2
+
+
+def test_tombstones_alone_are_appended_where_deltalake_cannot_read_a_constraint(home):
+    table = embeddings("tiny", 3)
+    key = "0" * 32
+    living = {**make_tombstone(table, key), "active": True, "embedding": [1.0, 0.0, 0.0], "dim": 3}
+    write_rows(home, table, [living])
+    constrain(home, table)
+    with pytest.raises(ContractError):
+        append_rows(home, table, [living])
+    with pytest.raises(ContractError):
+        append_tombstones(home, table, [living])
+    ended = make_tombstone(table, key, event_timestamp=at(1), created_timestamp=at(2))
+    version = append_tombstones(home, table, [ended], ("embed", 7))
+    assert append_tombstones(home, table, [ended], ("embed", 7)) == version
+    assert transaction_version(home, table, "embed") == 7
+    assert read.state(home, table).num_rows == 0
+    assert read.query(home, "SELECT * FROM t", t=table).num_rows == 2
+    assert earliest_event_since(home, table, version - 1) == at(1)
+
+
+def test_tombstones_are_held_to_a_constraint_that_binds_them_too(home):
+    key = "short"
+    write_rows(home, SILVER_CHUNKS, [make_chunk_row("good")])
+    with pytest.raises(ContractError, match="do not fit"):
+        append_tombstones(home, SILVER_CHUNKS, [make_tombstone(SILVER_CHUNKS, key)])
