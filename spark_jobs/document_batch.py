@@ -107,7 +107,10 @@ def write_batch(settings: Settings, run_id: str, task: DocumentTask) -> WrittenB
 
     Unreadable documents go to quarantine. Raises QualityGateError when the chunks are no good, and then writes none.
     """
-    root, writing = settings.lake_root, Writing(settings.landing_root, task.recipe, task.created_at, run_id)
+    root, writing = (
+        settings.lake_root,
+        Writing(settings.landing_root, task.recipe, task.created_at, run_id, settings.parsing),
+    )
     appends, summaries = Appends(root, task), dict[str, Summary]()
     rejected, ruleset_hash = 0, None
     for states, reading in _readings(settings, task.to_write, writing):

@@ -12,6 +12,7 @@ from ragstone.contracts.identity import text_hash
 from ragstone.contracts.tables import SILVER_CHUNKS, SILVER_DOCUMENTS, TableSpec
 from ragstone.lake.landing import LandingZone
 from ragstone.runtime.errors import RagstoneError
+from ragstone.runtime.settings import ParsingSettings
 from spark_jobs.chunking.chunkers import ChunkerRecipe
 from spark_jobs.chunking.structure import Chunk
 from spark_jobs.document_task import chunker
@@ -30,6 +31,7 @@ class Writing:
     recipe: ChunkerRecipe
     created_at: datetime
     run_id: str
+    limits: ParsingSettings
 
 
 def read_version(item: Mapping[str, Any], writing: Writing) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def read_version(item: Mapping[str, Any], writing: Writing) -> dict[str, Any]:
         return _result(item, document=_tombstone(SILVER_DOCUMENTS, item, writing), chunks=_ended(item, writing, set()))
     try:
         content = LandingZone(writing.landing_root).read_object(item["landing_uri"])
-        parsed = parse(content, item["mime_type"], item["source_uri"])
+        parsed = parse(content, item["mime_type"], item["source_uri"], writing.limits)
         chunks = chunker(writing.recipe).chunk(item["document_id"], parsed.text, parsed.headings, parsed.kept_lines)
     except _PARSER_FAULTS as fault:
         return _result(item, reason=_reason(fault))

@@ -34,6 +34,14 @@ class IngestSettings(_Section):
     max_deleted_share: float = Field(0.2, ge=0, le=1)
 
 
+class ParsingSettings(_Section):
+    """What reading one PDF or Word document may take. Memory is the address space."""
+
+    max_seconds: float = Field(60.0, gt=0)
+    max_memory_mb: int = Field(1_024, ge=256)
+    max_unpacked_bytes: int = Field(500_000_000, gt=0)
+
+
 class ChunkingSettings(_Section):
     """How documents are cut. `max_tokens` and `overlap_tokens` are in word pieces of `tokenizer`, without special ones.
 
@@ -190,6 +198,7 @@ class Settings(_Section):
     assets: Path = Path(sys.prefix) / "share" / "ragstone"
     sources: dict[str, Source] = Field(default_factory=dict)
     ingest: IngestSettings = IngestSettings()
+    parsing: ParsingSettings = ParsingSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
     spark: SparkSettings = SparkSettings()

@@ -52,6 +52,8 @@ class FilesSource(_Source):
         "**/*.rst",
         "**/*.html",
         "**/*.htm",
+        "**/*.pdf",
+        "**/*.docx",
     )
     exclude: tuple[str, ...] = ()
     records: RecordColumns | None = None

@@ -160,7 +160,8 @@ class _Reader:
     def _block_boundary(self) -> None:
         if any(self._open[tag] for tag in _CELLS):
             # A paragraph in a cell does not end the cell's row.
-            self._pieces.append(" ")
+            if self._pieces and not self._is_line_start():
+                self._pieces.append(" ")
         elif self._is_tight():
             self._new_line("")
         else:

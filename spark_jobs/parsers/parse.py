@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from ragstone.contracts.landed_record import record_mime_type
+from ragstone.runtime.settings import ParsingSettings
 from ragstone.text.language import detect_language
 from ragstone.text.normalise import NORMALISER_VERSION, normalise
 from spark_jobs.parsers.document import Page, ParsedDocument, assemble
@@ -18,8 +19,10 @@ from spark_jobs.parsers.markdown import read_markdown
 from spark_jobs.parsers.plain import read_plain
 from spark_jobs.parsers.record import read_record
 from spark_jobs.parsers.restructured import read_restructured
+from spark_jobs.parsers.sandbox import read_sandboxed
+from spark_jobs.parsers.tables import read_csv, read_jsonl
 from spark_jobs.sources.encoding import decode
-from spark_jobs.sources.mime import HTML, MARKDOWN, PLAIN, RESTRUCTURED
+from spark_jobs.sources.mime import CSV, DOCX, HTML, JSONL, MARKDOWN, PDF, PLAIN, RESTRUCTURED
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Parser:
 
     name: str
     version: str
-    read: Callable[[bytes], Page]
+    read: Callable[[bytes, ParsingSettings], Page]
 
     @property
     def full_version(self) -> str:
@@ -41,23 +44,34 @@ def _normalised(read: Callable[[str], Page]) -> Callable[[str], Page]:
     return lambda text: read(normalise(text))
 
 
-def _decoded(read: Callable[[str], Page]) -> Callable[[bytes], Page]:
-    return lambda content: read(decode(content))
+def _decoded(read: Callable[[str], Page]) -> Callable[[bytes, ParsingSettings], Page]:
+    return lambda content, _limits: read(decode(content))
+
+
+def _record(read: Callable[[str], Page]) -> Callable[[bytes, ParsingSettings], Page]:
+    return lambda content, _limits: read_record(content, read)
 
 
 _TEXT_READERS: Final = {
     PLAIN: ("plain", "1", _normalised(read_plain)),
     MARKDOWN: ("markdown", "1", _normalised(read_markdown)),
     RESTRUCTURED: ("restructured", "2", _normalised(read_restructured)),
-    HTML: ("html", "1", read_html),
+    HTML: ("html", "2", read_html),
+    CSV: ("csv", "1", read_csv),
+    JSONL: ("jsonl", "1", read_jsonl),
 }
 PARSERS: Final = {
     **{kind: Parser(name, version, _decoded(read)) for kind, (name, version, read) in _TEXT_READERS.items()},
     **{
-        record_mime_type(kind): Parser(f"record-{name}", version, partial(read_record, read_text=read))
+        record_mime_type(kind): Parser(f"record-{name}", version, _record(read))
         for kind, (name, version, read) in _TEXT_READERS.items()
     },
+    PDF: Parser("pdf", "1", partial(read_sandboxed, "pdf")),
+    DOCX: Parser("docx", "1", partial(read_sandboxed, "docx")),
 }
+
+
+_DEFAULT_LIMITS: Final = ParsingSettings()
 
 
 def parser_of(mime_type: str) -> Parser:
@@ -65,11 +79,12 @@ def parser_of(mime_type: str) -> Parser:
     return PARSERS.get(mime_type, PARSERS[PLAIN])
 
 
-def parse(content: bytes, mime_type: str, source_uri: str) -> ParsedDocument:
+def parse(content: bytes, mime_type: str, source_uri: str, limits: ParsingSettings = _DEFAULT_LIMITS) -> ParsedDocument:
     """Return a landed item as a document; without a title of its own it is called by its file name.
 
-    Raises BadInputError for bytes that are no text, or that no real document of their format would hold.
+    Raises BadInputError for bytes that are no text, that no real document of their format would hold, or whose reading
+    takes more than `limits`.
     """
-    page = parser_of(mime_type).read(content)
+    page = parser_of(mime_type).read(content, limits)
     document = assemble(page, fallback_title=unquote(PurePosixPath(source_uri).stem) or source_uri)
     return replace(document, language=document.language or detect_language(document.text))

@@ -24,7 +24,7 @@ class SourceItem:
     the same. `content` is there when
     the listing itself brought it. `mime_type` is there when the source knows better than the bytes. `metadata` is laid
     over that of the source. A `deleted` item is one that its source says is gone. `refusal` is why an item that was
-    listed cannot be taken in.
+    listed cannot be taken in. A `kept` one cannot be looked at now: it is still there, and stays as it was landed.
     """
 
     source_uri: str
@@ -36,6 +36,7 @@ class SourceItem:
     metadata: Mapping[str, str] = field(default_factory=dict)
     deleted: bool = False
     refusal: BadInputError | None = None
+    kept: bool = False
 
 
 class Connector(Protocol):

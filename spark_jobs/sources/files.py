@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ragstone.runtime.settings import IngestSettings
 from ragstone.runtime.source_settings import FilesSource
 from spark_jobs.sources.connector import SourceItem
 from spark_jobs.sources.globs import Globs
+from spark_jobs.sources.record_files import holds_records, record_items
 
 
 class FilesConnector:
@@ -28,12 +30,15 @@ class FilesConnector:
         self.metadata = source.metadata
         self._root = source.root.absolute()
         self._max_item_bytes = ingest.max_item_bytes
+        self._records = source.records
         self._include = Globs(source.include)
         self._exclude = Globs(source.exclude)
         self._sees_hidden = any(part.startswith(".") for pattern in source.include for part in pattern.split("/"))
 
-    def items(self, known: Mapping[str, Envelope]) -> Iterator[SourceItem]:  # noqa: ARG002 -- every file is looked at
-        """Yield the matching files in the order of their paths. Links to folders are not followed.
+    def items(self, known: Mapping[str, Envelope]) -> Iterator[SourceItem]:
+        """Yield the matching files in the order of their paths, or the rows of those that hold records.
+
+        Links to folders are not followed. A row's source_uri is its file's and, after a `#`, its id.
 
         Raises ConfigError when the folder is missing or a part of it cannot be listed: its documents would be taken for
         vanished.
@@ -46,7 +51,8 @@ class FilesConnector:
                 path = Path(folder, name)
                 relative = path.relative_to(self._root).as_posix()
                 if self._include.match(relative) and not self._exclude.match(relative):
-                    yield SourceItem(_printable(relative), str(path), _modified_at(path))
+                    item = SourceItem(_printable(relative), str(path), _modified_at(path))
+                    yield from self._rows(item, known) if self._records and holds_records(path) else (item,)
 
     def fetch(self, item: SourceItem) -> bytes:
         """Return a file's bytes.
@@ -63,6 +69,18 @@ class FilesConnector:
             raise BadInputError(
                 "the file cannot be read", got=unreadable.strerror, wanted="the file that was listed"
             ) from unreadable
+
+    def _rows(self, file: SourceItem, known: Mapping[str, Envelope]) -> Iterator[SourceItem]:
+        """Yield the rows of a file; one that breaks off is set aside, and what was landed of it stays."""
+        seen = set()
+        try:
+            for row in record_items(Path(file.locator), file, self._records, self._max_item_bytes):
+                seen.add(row.source_uri)
+                yield row
+        except BadInputError as bad:
+            yield replace(file, refusal=bad)
+            landed = (uri for uri in known if uri.startswith(f"{file.source_uri}#") and uri not in seen)
+            yield from (SourceItem(uri, file.locator, kept=True) for uri in landed)
 
     def _read(self, path: Path) -> bytes:
         if not path.resolve(strict=True).is_relative_to(self._root.resolve()):

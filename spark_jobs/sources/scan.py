@@ -149,6 +149,8 @@ def _compare(connector: Connector, landing: LandingZone, item: SourceItem, befor
     """Return what one item is; called from several threads."""
     if before is not None and before.change == "deleted":
         return _Outcome(suppressed=True)
+    if item.kept:
+        return _Outcome()
     if item.deleted:
         return _Outcome(_vanished(before) if before is not None and is_alive(before) else None)
     digest, read = None, 0

@@ -11,7 +11,7 @@ def folder(tmp_path):
     (folder / "sub").mkdir(parents=True)
     (folder / "a.md").write_text("# A\n\nText.\n")
     (folder / "sub/b.txt").write_text("Text.\n")
-    (folder / "sub/c.pdf").write_bytes(b"%PDF")
+    (folder / "sub/c.zip").write_bytes(b"PK")
     (folder / ".hidden.txt").write_text("hidden")
     return folder
 
@@ -72,7 +72,7 @@ def test_the_survey_counts_what_the_connector_takes_and_leaves(settings, folder)
     found = survey(load_settings(home=settings.home), "notes")
 
     assert found.taken == {".md": 1, ".txt": 1}
-    assert found.left == {".pdf": 1}
+    assert found.left == {".zip": 1}
     assert found.taken_bytes == len("# A\n\nText.\n") + len("Text.\n")
 
 

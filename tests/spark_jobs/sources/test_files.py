@@ -1,12 +1,17 @@
+import io
+import json
 import os
 import socket
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ragstone.runtime.errors import BadInputError, ConfigError
 from ragstone.runtime.settings import IngestSettings
-from ragstone.runtime.source_settings import FilesSource
+from ragstone.runtime.source_settings import FilesSource, RecordColumns
 from spark_jobs.sources.files import FilesConnector
+from tests.spark_jobs.sources.looks import Looks
 
 
 @pytest.fixture
@@ -33,7 +38,7 @@ def listed(root, **changes):
 
 
 def test_files_are_named_by_their_path_below_the_folder_in_a_fixed_order(root):
-    for name in ("b.md", "a.txt", "sub/c.rst", "sub/deep/d.html", "skip.pdf"):
+    for name in ("b.md", "a.txt", "sub/c.rst", "sub/deep/d.html", "skip.zip"):
         write(root, name)
     assert listed(root) == ["a.txt", "b.md", "sub/c.rst", "sub/deep/d.html"]
 
@@ -133,3 +138,65 @@ def test_a_folder_that_is_not_there_is_no_empty_source(root):
     root.rmdir()
     with pytest.raises(ConfigError, match="cannot be listed"):
         listed(root)
+
+
+COLUMNS = RecordColumns(id="id", text=("body",), title="title")
+
+
+def look_at(tmp_path, root):
+    return Looks(FilesSource(root=root, include=("**/*",), records=COLUMNS), tmp_path)
+
+
+def parquet(rows):
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()
+
+
+ROWS = [{"id": "1", "title": "A lamp", "body": "It is red."}, {"id": "2", "title": "A bell", "body": "It is old."}]
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("rows.csv", lambda rows: "\n".join(["id,title,body", *(",".join(row.values()) for row in rows)]).encode()),
+        ("rows.jsonl", lambda rows: "\n".join(map(json.dumps, rows)).encode()),
+        ("rows.parquet", parquet),
+    ],
+)
+def test_each_row_of_a_file_of_records_is_a_document(root, tmp_path, name, write):
+    source = look_at(tmp_path, root)
+    (root / "guide.md").write_text("# A guide")
+    (root / name).write_bytes(write(ROWS))
+    assert source.changes() == {"guide.md": "fetched", f"{name}#1": "fetched", f"{name}#2": "fetched"}
+    assert source.content(f"{name}#1") == b'{"text":"It is red.","title":"A lamp"}'
+    (root / name).write_bytes(write([{**ROWS[0], "body": "It is blue."}, {**ROWS[1], "id": "3"}]))
+    assert source.changes() == {f"{name}#1": "fetched", f"{name}#3": "fetched", f"{name}#2": "vanished"}
+
+
+def test_a_file_that_breaks_off_is_set_aside_and_its_rows_stay(root, tmp_path):
+    source = look_at(tmp_path, root)
+    lines = [json.dumps(row) for row in ROWS]
+    (root / "rows.jsonl").write_text("\n".join(lines))
+    source.look()
+    (root / "rows.jsonl").write_text(f"{lines[0]}\n{{broken\n")
+    found = source.look()
+    assert (found.envelopes, found.vanished) == ([], 0)
+    assert [(one.item_key, "line 2 is not JSON" in one.reason) for one in found.rejections] == [("rows.jsonl", True)]
+
+
+def test_bad_rows_are_named_by_their_number_and_their_neighbours_arrive(root, tmp_path):
+    rows = [ROWS[0], {**ROWS[1], "body": ""}, {**ROWS[0], "title": "Again"}, {"title": "nameless", "body": "Text."}]
+    (root / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = look_at(tmp_path, root).look()
+    assert [envelope.source_uri for envelope in found.envelopes] == ["rows.jsonl#1"]
+    reasons = {one.item_key: one.reason for one in found.rejections}
+    assert "no text" in reasons["rows.jsonl#2"]
+    assert "came before" in reasons["rows.jsonl#row 3"]
+    assert "no id" in reasons["rows.jsonl#row 4"]
+
+
+def test_without_columns_a_parquet_file_is_refused_with_what_to_set(root, tmp_path):
+    (root / "rows.parquet").write_bytes(parquet(ROWS))
+    found = Looks(FilesSource(root=root, include=("**/*",)), tmp_path).look()
+    assert "`records`" in found.rejections[0].reason

@@ -1,0 +1,59 @@
+"""The process behind the sandbox: reads one document after the other, and ends when nobody sends any more."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ragstone.runtime.errors import RagstoneError
+from spark_jobs.parsers.document import Page
+from spark_jobs.parsers.docx import read_docx
+from spark_jobs.parsers.pdf import read_pdf
+
+
+def read(kind: str, content: bytes, limits: Mapping[str, Any]) -> Page:
+    """Return the page that the reader of a kind makes of these bytes."""
+    return read_pdf(content) if kind == "pdf" else read_docx(content, limits["max_unpacked_bytes"])
+
+
+def answer(request: Mapping[str, Any], content: bytes) -> dict[str, Any]:
+    """Return a page, or the refusal of a document, as it is sent back."""
+    try:
+        page = read(request["kind"], content, request["limits"])
+        blocks = [(block.text, block.level, block.keeps_lines) for block in page.blocks]
+    except MemoryError:
+        return {"memory": True}
+    except RagstoneError as refused:
+        return {"what": refused.what, "got": str(refused.got), "wanted": str(refused.wanted)}
+    except Exception as fault:  # noqa: BLE001 -- whatever a reader stumbles over is said of the one document
+        return {"what": "the parser failed", "got": f"{type(fault).__name__}: {fault}", "wanted": "a whole document"}
+    return {"blocks": blocks, "title": page.title, "language": page.language}
+
+
+def main(incoming: int, outgoing: int, max_memory_mb: int) -> None:
+    """Answer until the other side is gone."""
+    limit = max_memory_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    requests, answers = Connection(incoming, writable=False), Connection(outgoing, readable=False)
+    while True:
+        try:
+            request = json.loads(requests.recv_bytes())
+            content = requests.recv_bytes()
+        except EOFError:
+            return
+        # A backstop for a process whose owner was killed: nobody would stop it then.
+        spent = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = int(spent.ru_utime + spent.ru_stime + request["limits"]["max_seconds"]) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+        try:
+            answers.send_bytes(json.dumps(answer(request, content)).encode())
+        except BrokenPipeError:
+            return
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
