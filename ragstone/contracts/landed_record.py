@@ -6,9 +6,6 @@ Equal titles and texts give equal bytes, so a record whose other columns changed
 from __future__ import annotations
 
 import json
-from typing import Final
-
-RECORD_MIME_TYPE: Final = "application/vnd.ragstone.record+json"
 
 
 def landed_record(title: str | None, text: str) -> bytes:
@@ -18,5 +15,8 @@ def landed_record(title: str | None, text: str) -> bytes:
 
 
 def record_mime_type(text_type: str) -> str:
-    """Return the MIME type of a landed record whose text is written as `text_type`, such as `text/markdown`."""
-    return f"{RECORD_MIME_TYPE}; text={text_type}"
+    """Return the MIME type of a landed record whose text is written as `text_type`, such as `text/markdown`.
+
+    It has no parameter: rules and parsers tell kinds apart by one plain name.
+    """
+    return f"application/vnd.ragstone.record.{text_type.rpartition('/')[2]}+json"

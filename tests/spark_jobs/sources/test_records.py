@@ -17,7 +17,7 @@ def test_a_record_becomes_an_item_with_its_title_text_and_metadata():
     assert item.content == b'{"text":"The lamp is red.\\n\\nLit.","title":"The lamp"}'
     assert item.metadata == {"team": "ops", "page.size": "2"}
     assert item.modified_at == datetime(2026, 1, 31, 12, tzinfo=UTC)
-    assert item.mime_type == "application/vnd.ragstone.record+json; text=text/plain"
+    assert item.mime_type == "application/vnd.ragstone.record.plain+json"
 
 
 @pytest.mark.parametrize(
