@@ -24,7 +24,11 @@ _KEPT: Final = frozenset({"RAGSTONE_ASSETS", "RAGSTONE_SPARK_JAVA_HOME"})
 
 
 def forget_environment() -> None:
-    """Take Ragstone's variables out of this process's environment, and so out of its children's."""
+    """Take Ragstone's variables out of this process's environment, and so out of its children's.
+
+    So is the one that makes every command compile every module again.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for name in [name for name in os.environ if name.startswith("RAGSTONE_") and name not in _KEPT]:
         del os.environ[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -16,22 +17,21 @@ from ragstone.runtime.source_settings import (
     SqlSource,
 )
 from spark_jobs.sources.connector import Connector
-from spark_jobs.sources.files import FilesConnector
-from spark_jobs.sources.http import HttpConnector
-from spark_jobs.sources.s3 import S3Connector
-from spark_jobs.sources.sql import SqlConnector
 
-_CONNECTORS: Final[Mapping[type, Callable[..., Connector]]] = {
-    FilesSource: FilesConnector,
-    S3Source: S3Connector,
-    HttpSource: HttpConnector,
-    SqlSource: SqlConnector,
+# Named, and imported when one is wanted: the clients of the others take as long to import as a small source to read.
+_CONNECTORS: Final[Mapping[type, str]] = {
+    FilesSource: "spark_jobs.sources.files:FilesConnector",
+    S3Source: "spark_jobs.sources.s3:S3Connector",
+    HttpSource: "spark_jobs.sources.http:HttpConnector",
+    SqlSource: "spark_jobs.sources.sql:SqlConnector",
 }
 
 
 def connect(name: str, source: Source, ingest: IngestSettings) -> Connector:
     """Return the connector of a source; nothing is read yet."""
-    return _CONNECTORS[type(source)](name, source, ingest)
+    module, _, connector = _CONNECTORS[type(source)].partition(":")
+    make: Callable[..., Connector] = getattr(importlib.import_module(module), connector)
+    return make(name, source, ingest)
 
 
 def is_scanned(source: Source) -> bool:
