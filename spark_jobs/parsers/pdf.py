@@ -10,7 +10,8 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Final
 
 from pypdf import PageObject, PdfReader
@@ -19,6 +20,7 @@ from pypdf.errors import PyPdfError
 from ragstone.runtime.errors import BadInputError
 from spark_jobs.parsers.document import Block, Page
 from spark_jobs.parsers.lines import is_list_item
+from spark_jobs.parsers.pdf_outline import heading_key, outline_headings
 
 _PDFTOTEXT: Final = "pdftotext"
 # What extractors give for glyphs without a meaning: replacement characters, private use, glyph numbers.
@@ -34,14 +36,22 @@ _ENDS_SENTENCE: Final = re.compile(r"[.!?:;\u2026][\"'\u201d\u2019)\]]*$")
 # A header has to be on at least this many pages, and on this share of them, to be taken for one.
 _REPEATED_PAGES: Final = 3
 _REPEATED_SHARE: Final = 0.6
+# Letters that were drawn as one glyph; normalisation leaves them, and no question spells them so.
+_LIGATURES: Final = str.maketrans(
+    {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
+)
+_NO_TITLE: Final = re.compile(
+    r"microsoft (?:word|powerpoint|excel) - |untitled\b|document ?\d*$|.*\.\w{2,4}$", re.IGNORECASE
+)
 
 
 def read_pdf(content: bytes) -> Page:
     """Return a page of the paragraphs and table rows of a PDF, without running headers, footers and page numbers.
 
-    Raises BadInputError for a file that is no PDF, is encrypted, or has no text that can be read.
+    Headings are the lines that its outline names. Raises BadInputError for a file that is no PDF, is encrypted, or has
+    no text that can be read.
     """
-    pages, title, reason = _by_pypdf(content)
+    pages, title, headings, reason = _by_pypdf(content)
     if reason is not None or not _is_readable(pages):
         pages = _by_pdftotext(content) or pages
     if not any(page.strip() for page in pages):
@@ -52,28 +62,29 @@ def read_pdf(content: bytes) -> Page:
         raise BadInputError(
             "the PDF's text layer cannot be decoded", got="glyphs without a meaning", wanted="text; run it through OCR"
         )
-    return Page(_blocks(_without_running_lines([page.split("\n") for page in pages])), title=title)
+    lines = [page.translate(_LIGATURES).split("\n") for page in pages]
+    return Page(_blocks(_without_running_lines(lines), headings), title=title)
 
 
-def _by_pypdf(content: bytes) -> tuple[list[str], str | None, BadInputError | None]:
-    """Return the text of each page, the title, and why it is not whole, where it is not."""
+def _by_pypdf(content: bytes) -> tuple[list[str], str | None, list[dict[str, int]], BadInputError | None]:
+    """Return the text of each page, the title, the headings of each page, and why it is not whole, where it is not."""
     pages: list[str] = []
-    title = None
+    title, headings = None, list[dict[str, int]]()
     try:
         reader = PdfReader(io.BytesIO(content))
         if reader.is_encrypted and not reader.decrypt(""):
             raise BadInputError("the PDF is encrypted", got="a password is asked for", wanted="a PDF that opens freely")
-        title = _title(reader)
+        title, headings = _title(reader), outline_headings(reader)
         pages.extend(_text(page) for page in reader.pages)
     except BadInputError:
         raise
     except (PyPdfError, ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError) as broken:
         # pypdf lets errors of every kind out where a file breaks its own promises.
         got = f"{type(broken).__name__}: {broken}"
-        return pages, title, BadInputError("the PDF cannot be read", got=got, wanted="a whole PDF")
+        return pages, title, headings, BadInputError("the PDF cannot be read", got=got, wanted="a whole PDF")
     except ImportError as missing:
         raise BadInputError("the PDF is encrypted", got=missing, wanted="a PDF that opens freely") from missing
-    return pages, title, None
+    return pages, title, headings, None
 
 
 def _text(page: PageObject) -> str:
@@ -87,7 +98,7 @@ def _text(page: PageObject) -> str:
 def _title(reader: PdfReader) -> str | None:
     title = reader.metadata.title if reader.metadata else None
     # Many programs put the name of their own file there.
-    return None if title is None or re.search(r"\.\w{2,4}$", title) or not title.strip() else title
+    return None if title is None or not title.strip() or _NO_TITLE.match(title.strip()) else title
 
 
 def _by_pdftotext(content: bytes) -> list[str]:
@@ -127,32 +138,62 @@ def _pattern(line: str) -> str:
     return re.sub(r"\d+", "#", line.strip())
 
 
-def _blocks(pages: Iterable[Sequence[str]]) -> list[Block]:
-    """Return paragraphs and tables. A blank line ends a paragraph; the end of a page does so after a whole sentence."""
-    blocks: list[str] = []
-    is_open = False
-    for page in pages:
-        is_open = is_open and not _ENDS_SENTENCE.search(blocks[-1])
-        for line in map(str.strip, page):
-            if _COLUMNS.search(line):
-                blocks = _with_row(blocks, _COLUMN_GAP.sub(" | ", line))
-            elif line and is_open and not is_list_item(line):
-                blocks[-1] = _joined(blocks[-1], line)
-            elif line:
-                blocks.append(line)
-            is_open = bool(line) and not _COLUMNS.search(line)
-    return [Block(text, keeps_lines=" | " in text) for text in blocks]
+def _blocks(pages: Iterable[Sequence[str]], headings: Sequence[Mapping[str, int]] = ()) -> list[Block]:
+    """Return headings, paragraphs and tables.
+
+    A blank line ends a paragraph; the end of a page does so after a whole sentence. `headings` has the levels of each
+    page's headings, by key.
+    """
+    reading = _Reading()
+    for page, levels in zip_longest(pages, headings):
+        reading.turn_page()
+        for line in map(str.strip, page or ()):
+            reading.add(line, (levels or {}).get(heading_key(line)) if line else None)
+    return reading.blocks()
 
 
-def _with_row(blocks: list[str], row: str) -> list[str]:
-    """Return the blocks with one more row of a table, whose rows are the lines of one block."""
-    if blocks and " | " in blocks[-1].rsplit("\n", 1)[-1]:
-        return [*blocks[:-1], f"{blocks[-1]}\n{row}"]
-    return [*blocks, row]
+class _Reading:
+    """Blocks as their lines come: each a level, whether it is a table, and its lines."""
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[int | None, bool, list[str]]] = []
+        self._is_open = False
+
+    def blocks(self) -> list[Block]:
+        return [
+            Block("\n".join(lines) if is_table else _paragraph(lines), level, is_table)
+            for level, is_table, lines in self._blocks
+        ]
+
+    def turn_page(self) -> None:
+        self._is_open = self._is_open and not _ENDS_SENTENCE.search(self._blocks[-1][2][-1])
+
+    def add(self, line: str, level: int | None) -> None:
+        if level is not None:
+            self._blocks.append((level, False, [line]))
+        elif _COLUMNS.search(line):
+            self._add_row(_COLUMN_GAP.sub(" | ", line))
+        elif line and self._is_open and not is_list_item(line):
+            self._blocks[-1][2].append(line)
+        elif line:
+            self._blocks.append((None, False, [line]))
+        self._is_open = bool(line) and level is None and not _COLUMNS.search(line)
+
+    def _add_row(self, row: str) -> None:
+        """Add a row of a table, whose rows are the lines of one block, blank lines between them or not."""
+        if self._blocks and self._blocks[-1][1]:
+            self._blocks[-1][2].append(row)
+        else:
+            self._blocks.append((None, True, [row]))
 
 
-def _joined(text: str, line: str) -> str:
-    # "exam-" and "ple" are one word, "North-" and "South" are two.
-    if _HYPHENATED.search(text):
-        return text[:-1] + line if line[:1].islower() else text + line
-    return f"{text} {line}"
+def _paragraph(lines: Sequence[str]) -> str:
+    pieces = [lines[0]]
+    for line in lines[1:]:
+        if not _HYPHENATED.search(pieces[-1]):
+            pieces.append(" ")
+        elif line[:1].islower():
+            # "exam-" and "ple" are one word, "North-" and "South" are two.
+            pieces[-1] = pieces[-1][:-1]
+        pieces.append(line)
+    return "".join(pieces)

@@ -6,8 +6,10 @@ takes too long or too much memory is killed, and the next document gets a new on
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -73,7 +75,12 @@ def _start(limits: ParsingSettings) -> _Child:
     # Where our code came in an archive, only this process knows where that is.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     process = subprocess.Popen(
-        command, pass_fds=(theirs_to_read, theirs_to_write), env=environment, stdin=subprocess.DEVNULL
+        command,
+        pass_fds=(theirs_to_read, theirs_to_write),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        # A group of its own, so that a program it has started is stopped with it.
+        start_new_session=True,
     )
     os.close(theirs_to_read)
     os.close(theirs_to_write)
@@ -96,7 +103,9 @@ class _Duplex(Connection):
 
 
 def _stop(child: _Child) -> None:
-    child.process.kill()
+    # Its number is its own until it is waited for, even when it died by itself.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.process.pid, signal.SIGKILL)
     child.process.wait()
     child.connection.close()
     for key, known in list(_children.items()):

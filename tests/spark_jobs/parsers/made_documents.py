@@ -38,6 +38,22 @@ def pdf(pages: Sequence[Sequence[str]], title: str | None = None, header: str = 
     return bytes(made.output())
 
 
+def manual(sections: Sequence[tuple[int, str, str]], title: str | None = None) -> bytes:
+    """Return a PDF of headings, each with its level from 0 and a paragraph, that its outline names."""
+    made = FPDF()
+    if title:
+        made.set_title(title)
+    made.add_page()
+    for level, heading, paragraph in sections:
+        made.set_font("Helvetica", style="B", size=16)
+        made.start_section(heading, level=level)
+        made.cell(0, 12, heading, new_x="LMARGIN", new_y="NEXT")
+        made.set_font("Helvetica", size=11)
+        made.multi_cell(0, 6, paragraph, new_x="LMARGIN", new_y="NEXT")
+        made.ln(4)
+    return bytes(made.output())
+
+
 def pdf_of_a_table(rows: Sequence[Sequence[str]]) -> bytes:
     """Return a PDF with one bare table."""
     made = FPDF()

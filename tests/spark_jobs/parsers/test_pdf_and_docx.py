@@ -38,9 +38,27 @@ def test_words_that_were_hyphenated_at_the_end_of_a_line_are_one_again():
     assert [block.text for block in pdf_reader._blocks([lines])] == [wanted]
 
 
+def test_lines_that_the_outline_of_a_pdf_names_are_headings():
+    sections = [(0, "1. Lamps", made.sentence(1)), (1, "1.1 Oil", made.sentence(2)), (0, "2. Bells", made.sentence(3))]
+    document = parse(made.manual(sections, "Microsoft Word - lamps"), PDF, "a.pdf", LIMITS)
+    assert [(heading.level, heading.title) for heading in document.headings] == [
+        (1, "1. Lamps"),
+        (2, "1.1 Oil"),
+        (1, "2. Bells"),
+    ]
+    assert document.title == "1. Lamps"
+    assert document.text.split("\n\n")[3] == made.sentence(2)
+
+
+def test_letters_that_were_drawn_as_one_are_letters_again():
+    assert "\ufb01".translate(pdf_reader._LIGATURES) == "fi"
+
+
 def test_a_bare_table_keeps_its_rows():
     rows = [("Berth", "Ship", "Length"), ("1", "Heron", "40 m"), ("2", "Gull", "12 m")]
-    assert text_of(made.pdf_of_a_table(rows)) == "\n".join(" | ".join(row) for row in rows)
+    document = parse(made.pdf_of_a_table(rows), PDF, "a.pdf", LIMITS)
+    assert document.text == "\n".join(" | ".join(row) for row in rows)
+    assert document.kept_lines == ((0, len(document.text)),)
 
 
 def test_mixed_languages_are_read_and_the_commonest_is_told():
@@ -144,6 +162,19 @@ class TestTheSandbox:
         with pytest.raises(BadInputError, match=r"parsing\.max_memory_mb"):
             parse(content, DOCX, "a.docx", small.model_copy(update={"max_unpacked_bytes": 500_000_000}))
         assert parse(made.pdf([["x"]]), PDF, "a.pdf", small).text == "x"
+
+    def test_a_program_that_the_process_has_started_ends_with_it(self, tmp_path, monkeypatch):
+        program, told = tmp_path / "pdftotext", tmp_path / "pid"
+        program.write_text(f"#!/bin/sh\necho $$ > {told}\nexec sleep 600\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        waiting = LIMITS.model_copy(update={"max_memory_mb": 602, "max_seconds": 10.0})
+        with pytest.raises(BadInputError, match=r"parsing\.max_seconds"):
+            parse(b"%PDF-1.4 broken", PDF, "a.pdf", waiting)
+        psutil.wait_procs([one for one in psutil.process_iter() if one.pid == int(told.read_text())], timeout=10)
+        assert not psutil.pid_exists(int(told.read_text())) or (
+            psutil.Process(int(told.read_text())).status() == psutil.STATUS_ZOMBIE
+        )
 
     def test_no_process_is_left_when_one_is_given_up(self):
         before = {child.pid for child in psutil.Process().children()}
