@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from ragstone.runtime.jars import jar_paths
@@ -54,6 +54,12 @@ class Broker:
             content = json.dumps(value) if isinstance(value, dict) else value
             producer.produce(topic, key=key, value=content, partition=partition, **options)
         assert producer.flush(START_S) == 0, "the broker did not take the messages"
+
+    def forget(self, topic: str, before_offset: int, partition: int = 0) -> None:
+        """Remove the messages before an offset, as retention does in time."""
+        admin = self._admin()
+        place = TopicPartition(topic, partition, before_offset)
+        admin.delete_records([place])[place].result(START_S)
 
     def wait_until_ready(self) -> None:
         """Return once the broker tells of itself."""

@@ -181,6 +181,23 @@ def test_batches_are_as_large_as_asked_for_and_a_missing_topic_is_named(settings
     assert (refused.returncode, "there is no such topic" in refused.stderr) == (2, True), refused.stderr
 
 
+@pytest.mark.full
+def test_messages_that_are_gone_before_they_were_read_are_told_not_passed_over(settings, broker):
+    topic = topic_of(settings)
+    broker.send(topic, note("a", "A"))
+    assert ingest(settings).returncode == 0
+    broker.send(topic, *(note(f"n{number}", "N") for number in range(4)))
+    broker.forget(topic, before_offset=3)
+
+    refused = ingest(settings)
+    assert refused.returncode == 2, refused.stderr
+    assert "messages were removed from the topic before they were read" in refused.stderr
+
+    (settings.home / "streams" / "notes").rename(settings.home / "lost")
+    assert ingest(settings).returncode == 0
+    assert bodies(settings).keys() == {"a", "n2", "n3"}
+
+
 def test_a_broker_that_is_not_there_is_told_within_seconds(home):
     source = {"kind": "kafka", "servers": "127.0.0.1:1", "topic": "notes"}
     (home / "conf.yaml").write_text(json.dumps({"sources": {"notes": source}}))
