@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Final
-from xml.parsers.expat import ExpatError
+from typing import IO
+from xml.parsers.expat import ExpatError, ParserCreate
 
 import mammoth
 
@@ -13,8 +13,11 @@ from ragstone.runtime.errors import BadInputError
 from spark_jobs.parsers.document import Page
 from spark_jobs.parsers.html import read_html
 
-_PART: Final = "word/document.xml"
-_DECLARATION: Final = b"<!DOCTYPE"
+# Without this a document's title is a paragraph like any other.
+_STYLES = "p[style-name='Title'] => h1:fresh"
+_READ_BYTES = 65_536
+# Of a picture its description is kept; by default its bytes would come with it.
+_WORDS = mammoth.images.img_element(lambda _image: {})
 
 
 def read_docx(content: bytes, max_unpacked_bytes: int) -> Page:
@@ -27,7 +30,7 @@ def read_docx(content: bytes, max_unpacked_bytes: int) -> Page:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check_size(archive, max_unpacked_bytes)
             _check_declarations(archive)
-        html: str = mammoth.convert_to_html(io.BytesIO(content)).value
+        html: str = mammoth.convert_to_html(io.BytesIO(content), style_map=_STYLES, convert_image=_WORDS).value
     except BadInputError:
         raise
     except (zipfile.BadZipFile, ExpatError, ValueError, OSError, LookupError, AttributeError) as broken:
@@ -48,5 +51,26 @@ def _check_size(archive: zipfile.ZipFile, most: int) -> None:
 
 def _check_declarations(archive: zipfile.ZipFile) -> None:
     for name in archive.namelist():
-        if name.endswith((".xml", ".rels")) and _DECLARATION in archive.read(name)[:4_096].upper():
-            raise BadInputError("the Word document declares entities", got=name, wanted="plain parts")
+        with archive.open(name) as part:
+            if _declares(part):
+                raise BadInputError("the Word document declares entities", got=name, wanted="plain parts")
+
+
+def _declares(part: IO[bytes]) -> bool:
+    """Return whether a part begins with a declaration, in whatever encoding; one that is no XML does not."""
+    found: list[str] = []
+    parser = ParserCreate()
+    parser.StartDoctypeDeclHandler = lambda *_: _stop(found, "declaration")
+    parser.StartElementHandler = lambda *_: _stop(found, "element")
+    try:
+        while piece := part.read(_READ_BYTES):
+            parser.Parse(piece)
+    except (ExpatError, StopIteration):
+        return found == ["declaration"]
+    return False
+
+
+def _stop(found: list[str], what: str) -> None:
+    """Note what came first; the exception ends the parser's run."""
+    found.append(what)
+    raise StopIteration

@@ -22,7 +22,7 @@ from spark_jobs.parsers.restructured import read_restructured
 from spark_jobs.parsers.sandbox import read_sandboxed
 from spark_jobs.parsers.tables import read_csv, read_jsonl
 from spark_jobs.sources.encoding import decode
-from spark_jobs.sources.mime import CSV, DOCX, HTML, JSONL, MARKDOWN, PDF, PLAIN, RESTRUCTURED
+from spark_jobs.sources.mime import CSV, DOCX, HTML, JSONL, MARKDOWN, PARQUET, PDF, PLAIN, RESTRUCTURED
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,10 @@ def _decoded(read: Callable[[str], Page]) -> Callable[[bytes, ParsingSettings], 
     return lambda content, _limits: read(decode(content))
 
 
+def _bounded(read: Callable[[str, int], Page]) -> Callable[[bytes, ParsingSettings], Page]:
+    return lambda content, limits: read(decode(content), limits.max_unpacked_bytes)
+
+
 def _record(read: Callable[[str], Page]) -> Callable[[bytes, ParsingSettings], Page]:
     return lambda content, _limits: read_record(content, read)
 
@@ -57,8 +61,6 @@ _TEXT_READERS: Final = {
     MARKDOWN: ("markdown", "1", _normalised(read_markdown)),
     RESTRUCTURED: ("restructured", "2", _normalised(read_restructured)),
     HTML: ("html", "2", read_html),
-    CSV: ("csv", "1", read_csv),
-    JSONL: ("jsonl", "1", read_jsonl),
 }
 PARSERS: Final = {
     **{kind: Parser(name, version, _decoded(read)) for kind, (name, version, read) in _TEXT_READERS.items()},
@@ -66,6 +68,9 @@ PARSERS: Final = {
         record_mime_type(kind): Parser(f"record-{name}", version, _record(read))
         for kind, (name, version, read) in _TEXT_READERS.items()
     },
+    CSV: Parser("csv", "1", _bounded(read_csv)),
+    JSONL: Parser("jsonl", "1", _bounded(read_jsonl)),
+    PARQUET: Parser("parquet", "1", partial(read_sandboxed, "parquet")),
     PDF: Parser("pdf", "1", partial(read_sandboxed, "pdf")),
     DOCX: Parser("docx", "1", partial(read_sandboxed, "docx")),
 }

@@ -24,7 +24,7 @@ _CHILD: Final = "spark_jobs.parsers.sandbox_child"
 
 
 def read_sandboxed(kind: str, content: bytes, limits: ParsingSettings) -> Page:
-    """Return the page that the reader of a kind, `pdf` or `docx`, makes of these bytes.
+    """Return the page that the reader of a kind, `pdf`, `docx` or `parquet`, makes of these bytes.
 
     Raises BadInputError as the reader does, and for a document that takes more time or memory than allowed.
     """

@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 from ragstone.runtime.errors import RagstoneError
 from spark_jobs.parsers.document import Page
 from spark_jobs.parsers.docx import read_docx
+from spark_jobs.parsers.parquet import read_parquet
 from spark_jobs.parsers.pdf import read_pdf
+
+_READERS: Final[Mapping[str, Callable[[bytes, int], Page]]] = {
+    "docx": read_docx,
+    "parquet": read_parquet,
+    "pdf": lambda content, _most: read_pdf(content),
+}
 
 
 def read(kind: str, content: bytes, limits: Mapping[str, Any]) -> Page:
     """Return the page that the reader of a kind makes of these bytes."""
-    return read_pdf(content) if kind == "pdf" else read_docx(content, limits["max_unpacked_bytes"])
+    return _READERS[kind](content, limits["max_unpacked_bytes"])
 
 
 def answer(request: Mapping[str, Any], content: bytes) -> dict[str, Any]:
@@ -25,7 +32,8 @@ def answer(request: Mapping[str, Any], content: bytes) -> dict[str, Any]:
     try:
         page = read(request["kind"], content, request["limits"])
         blocks = [(block.text, block.level, block.keeps_lines) for block in page.blocks]
-    except MemoryError:
+    except (MemoryError, SystemError):
+        # Libraries in C that are refused memory often fail without an exception, which Python calls a SystemError.
         return {"memory": True}
     except RagstoneError as refused:
         return {"what": refused.what, "got": str(refused.got), "wanted": str(refused.wanted)}

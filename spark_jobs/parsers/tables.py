@@ -1,24 +1,44 @@
-"""csv and jsonl as documents: each row a block of its own, so that no chunk is cut inside one while it fits."""
+"""csv and jsonl as documents: each row a line that names its columns, so that a chunk of any rows explains itself."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ragstone.runtime.errors import BadInputError
 from spark_jobs.parsers.document import Block, Page
 
 
-def read_csv(text: str) -> Page:
-    """Return a page with a block per row: `header: value` lines, empty values left out. The first row is the header."""
-    return Page(_rows(csv_records(io.StringIO(text, newline=""))))
+def read_csv(text: str, max_unpacked_bytes: int) -> Page:
+    """Return a page with a line per row under the header, as `row_blocks` makes it. Raises BadInputError."""
+    return Page(list(row_blocks(csv_records(io.StringIO(text, newline="")), max_unpacked_bytes)))
 
 
-def read_jsonl(text: str) -> Page:
-    """Return a page with a block per line: `name: value` lines of its object. Raises BadInputError."""
-    return Page(_rows(jsonl_records(text.split("\n"))))
+def read_jsonl(text: str, max_unpacked_bytes: int) -> Page:
+    """Return a page with a line per object, as `row_blocks` makes it. Raises BadInputError."""
+    return Page(list(row_blocks(jsonl_records(text.split("\n")), max_unpacked_bytes)))
+
+
+def row_blocks(records: Iterable[Mapping[str, object]], max_unpacked_bytes: int) -> Iterator[Block]:
+    """Yield a block per row: `name: value; name: value`, empty values left out.
+
+    Raises BadInputError when the names, repeated on each row, make more than `max_unpacked_bytes` characters.
+    """
+    size = 0
+    for record in records:
+        pairs = ((name, _told(value)) for name, value in record.items())
+        text = "; ".join(f"{name}: {value}" for name, value in pairs if value)
+        size += len(text)
+        if size > max_unpacked_bytes:
+            raise BadInputError(
+                "the table is too large as text",
+                got=f"{size} characters and more",
+                wanted=f"at most {max_unpacked_bytes} (parsing.max_unpacked_bytes)",
+            )
+        if text:
+            yield Block(text, keeps_lines=True)
 
 
 def csv_records(lines: io.TextIOBase) -> Iterator[Mapping[str, object]]:
@@ -51,13 +71,9 @@ def _delimiter(start: str) -> str:
     return max(",;\t|", key=header.count)
 
 
-def _rows(records: Iterator[Mapping[str, object]]) -> Iterator[Block]:
-    for record in records:
-        pairs = ((name, _told(value)) for name, value in record.items())
-        yield Block("\n".join(f"{name}: {value}" for name, value in pairs if value), keeps_lines=True)
-
-
 def _told(value: object) -> str:
+    """Return a value on one line."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).strip('"')
+    return " ".join(text.split())

@@ -132,6 +132,14 @@ def test_a_word_document_keeps_headings_lists_and_rows():
             ),
             "declares entities",
         ),
+        (
+            made.with_part(
+                made.word([("A", ["B"])]),
+                "word/document.xml",
+                f"<!--{'x' * 9_000}--><!DOCTYPE l [<!ENTITY a 'b'>]><l>&a;</l>".encode("utf-16"),
+            ),
+            "declares entities",
+        ),
         (made.word([("A", ["B"])])[:900], "cannot be read"),
         (made.with_part(made.word([("A", ["B"])]), "word/document.xml", b"<broken"), "cannot be read"),
     ],
