@@ -17,7 +17,6 @@ PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 TEXT_KINDS: Final = frozenset((PLAIN, MARKDOWN, RESTRUCTURED, HTML, CSV, JSONL))
-TABLE_KINDS: Final = frozenset((CSV, JSONL, PARQUET))
 
 _BY_SUFFIX: Final = {
     ".txt": PLAIN,
@@ -57,8 +56,6 @@ def mime_type(source_uri: str, content: bytes) -> str:
 
 def check_readable(content: bytes, mime_type: str) -> None:
     """Raise BadInputError for content that no parser of its kind could read, so that it is set aside at once."""
-    if mime_type == PARQUET:
-        raise BadInputError("a parquet file is no document", got="a table", wanted="`records` in the source's settings")
     if mime_type in TEXT_KINDS:
         detect_encoding(content)
     elif mime_type == DOCX and not zipfile.is_zipfile(io.BytesIO(content)):

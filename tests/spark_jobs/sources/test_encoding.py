@@ -1,11 +1,34 @@
 import codecs
+import io
+import zipfile
 
 import pytest
 
 from ragstone.runtime.errors import BadInputError
 from spark_jobs.sources.encoding import decode, detect_encoding
-from spark_jobs.sources.mime import HTML, MARKDOWN, PLAIN, RESTRUCTURED, mime_type
+from spark_jobs.sources.mime import (
+    CSV,
+    DOCX,
+    HTML,
+    JSONL,
+    MARKDOWN,
+    PARQUET,
+    PDF,
+    PLAIN,
+    RESTRUCTURED,
+    check_readable,
+    mime_type,
+)
 
+
+def zipped(name):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as parts:
+        parts.writestr(name, b"<w/>")
+    return made.getvalue()
+
+
+ZIP_WITH_A_DOCUMENT, OTHER_ZIP = zipped("word/document.xml"), zipped("sheets/1.xml")
 FRENCH = "Où est passé l'été ? Le garçon a mangé à la fenêtre, près du château, où l'on fête Noël. " * 3
 RUSSIAN = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему. " * 3  # noqa: RUF001
 CHINESE = "学而时习之,不亦说乎?有朋自远方来,不亦乐乎?人不知而不愠,不亦君子乎?" * 6
@@ -75,7 +98,29 @@ def test_what_is_not_text_is_refused_with_what_was_got(content, what):
         ("b.txt", b"x <html>", PLAIN),
         ("b.txt", b"\xef\xbb\xbf\n<!DOCTYPE html><p>", HTML),
         ("LICENSE", b"x", PLAIN),
+        ("rows.TSV", b"a\tb", CSV),
+        ("rows.ndjson", b"{}", JSONL),
+        ("notes.txt", b"%PDF-1.7\nx", PDF),
+        ("notes.pdf", b"A text about %PDF-1.7", PLAIN),
+        ("rows.csv", b"PAR1xPAR1", PARQUET),
+        ("report.pdf", ZIP_WITH_A_DOCUMENT, DOCX),
+        ("report.docx", ZIP_WITH_A_DOCUMENT[:40], PLAIN),
+        ("report.txt", ZIP_WITH_A_DOCUMENT[:60], DOCX),
+        ("report.docx", OTHER_ZIP, PLAIN),
     ],
 )
 def test_kinds_are_told_by_bytes_and_name(source_uri, content, expected):
     assert mime_type(source_uri, content) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(OTHER_ZIP, "binary"), (ZIP_WITH_A_DOCUMENT[:60], "cut short"), (b"\x89PNG\r\n", "binary")]
+)
+def test_what_no_parser_reads_is_refused_before_it_is_landed(content, what):
+    with pytest.raises(BadInputError, match=what):
+        check_readable(content, mime_type("report.docx", content))
+
+
+def test_packed_kinds_are_left_to_their_parsers():
+    for content in (ZIP_WITH_A_DOCUMENT, b"%PDF-1.7\n\x00\xff", b"PAR1\x00PAR1"):
+        check_readable(content, mime_type("a", content))

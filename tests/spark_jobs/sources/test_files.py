@@ -10,7 +10,9 @@ import pytest
 from ragstone.runtime.errors import BadInputError, ConfigError
 from ragstone.runtime.settings import IngestSettings
 from ragstone.runtime.source_settings import FilesSource, RecordColumns
+from spark_jobs.parsers.parse import parse
 from spark_jobs.sources.files import FilesConnector
+from spark_jobs.sources.mime import JSONL, PARQUET
 from tests.spark_jobs.sources.looks import Looks
 
 
@@ -196,7 +198,11 @@ def test_bad_rows_are_named_by_their_number_and_their_neighbours_arrive(root, tm
     assert "no id" in reasons["rows.jsonl#row 4"]
 
 
-def test_without_columns_a_parquet_file_is_refused_with_what_to_set(root, tmp_path):
+def test_without_columns_a_file_of_records_is_one_document(root, tmp_path):
     (root / "rows.parquet").write_bytes(parquet(ROWS))
-    found = Looks(FilesSource(root=root, include=("**/*",)), tmp_path).look()
-    assert "`records`" in found.rejections[0].reason
+    (root / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    source = Looks(FilesSource(root=root, include=("**/*",)), tmp_path)
+    assert source.changes() == {"rows.jsonl": "fetched", "rows.parquet": "fetched"}
+    for name, kind in (("rows.parquet", PARQUET), ("rows.jsonl", JSONL)):
+        text = parse(source.content(name), kind, name).text
+        assert text == "id: 1; title: A lamp; body: It is red.\n\nid: 2; title: A bell; body: It is old."
