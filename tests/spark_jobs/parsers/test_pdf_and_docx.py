@@ -1,9 +1,12 @@
+import io
 import os
 import shutil
 import stat
 
+import docx
 import psutil
 import pytest
+from PIL import Image
 
 from ragstone.runtime.errors import BadInputError
 from ragstone.runtime.settings import ParsingSettings
@@ -118,6 +121,21 @@ def test_a_word_document_keeps_headings_lists_and_rows():
     document = parse(content, DOCX, "a.docx", LIMITS)
     assert [heading.title for heading in document.headings] == ["Lamps", "Bells"]
     assert document.text == "Lamps\n\nThe lamp is red.\n\nBells\n\nThe bell is old.\n\nBerth | Ship\n1 | Gull"
+
+
+def test_a_word_document_is_called_by_its_title_and_pictures_leave_no_bytes():
+    drawn = docx.Document()
+    drawn.add_heading("Harbour handbook", 0)
+    drawn.add_heading("Lamps", 1)
+    drawn.add_paragraph("Fill the tank.", style="List Bullet")
+    picture = io.BytesIO()
+    Image.effect_noise((200, 200), 50).save(picture, "PNG")
+    drawn.add_picture(picture)
+    saved = io.BytesIO()
+    drawn.save(saved)
+    document = parse(saved.getvalue(), DOCX, "a.docx", LIMITS)
+    assert document.title == "Harbour handbook"
+    assert document.text == "Harbour handbook\n\nLamps\n\n- Fill the tank."
 
 
 @pytest.mark.parametrize(
