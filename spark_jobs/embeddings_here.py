@@ -1,7 +1,7 @@
 """A few embeddings: what waits is read, and what is unknown encoded, in the driver.
 
-Spark is left what only it can do: Deequ's verdict on the vectors, and an append that Delta holds against constraints in
-Spark's SQL. Tombstones need neither, so a batch of nothing else starts no JVM.
+Spark is left what only it can do: Deequ's verdict on the vectors, and holding them against the table's constraints,
+which are in its SQL. Tombstones need neither, so a batch of nothing else starts no JVM.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ragstone.contracts.identity import embedding_key
 from ragstone.contracts.state import state_sql
@@ -125,13 +126,14 @@ def _append(
     spark, root = open_session(settings), settings.lake_root
     # With the document beside it, for quarantine to name.
     schema = arrow_schema(task.table).append(pa.field("document_id", pa.string()))
-    candidates = driver_frame(spark, pa.Table.from_pylist([*living, *ended], schema=schema))
+    rows = pa.Table.from_pylist([*living, *ended], schema=schema)
+    candidates = driver_frame(spark, rows)
     parents = driver_frame(spark, _living_chunks(settings, [row["chunk_id"] for row in living]))
     outcome = audit_candidates(spark, settings, run_id, task.step, task.table, candidates, parents)
-    # A few rows are one file.
-    accepted = outcome.accepted.select(*task.table.column_names).coalesce(1)
+    rejected = pa.array([chunk_id for (chunk_id,) in outcome.rejected_keys], pa.string())
+    accepted = rows.filter(pc.invert(pc.is_in(rows["chunk_id"], rejected)))
     with planned_for_few_rows(spark):
-        version = lake.append(accepted, root, task.table, task.transaction)
+        version = lake.append_few(spark, accepted, root, task.table, task.transaction)
     return EmbeddedBatch(version, outcome.rejected, outcome.ruleset_hash, details)
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as spark_types
@@ -15,8 +16,11 @@ from ragstone.contracts.state import NOW, AsOf, newest_rows_sql, state_sql
 from ragstone.contracts.tables import TableSpec
 from ragstone.lake import delta
 from ragstone.lake.delta import ABSENT, open_table, table_path, table_version, transaction_version
-from ragstone.lake.schema import table_properties
+from ragstone.lake.schema import arrow_schema, table_properties
 from ragstone.runtime.errors import ContractError
+from spark_jobs.driver_frames import driver_frame
+
+_CONSTRAINT: Final = "delta.constraints."
 
 SPARK_TYPES: Final[dict[str, spark_types.DataType]] = {
     tables.STRING: spark_types.StringType(),
@@ -98,6 +102,36 @@ def append(frame: DataFrame, root: Path, spec: TableSpec, txn: tuple[str, int] |
         writer = writer.option("txnAppId", txn[0]).option("txnVersion", txn[1])
     writer.save(str(table_path(root, spec)))
     return table_version(root, spec)
+
+
+def append_few(
+    spark: SparkSession, rows: pa.Table, root: Path, spec: TableSpec, txn: tuple[str, int] | None = None
+) -> int:
+    """Append a few rows of the driver's in one commit to a table that exists, and return its version.
+
+    Spark holds them against the constraints that the table itself has, as it does in an append of its own; the commit,
+    which would cost it more than everything else of a small batch, is deltalake's. `txn` as in `append`. Raises
+    ContractError for a row that breaks a constraint, or is null where it must not be; then nothing is written.
+    """
+    table = open_table(root, spec)
+    properties = {} if table is None else table.metadata().configuration
+    constraints = {name: value for name, value in properties.items() if name.startswith(_CONSTRAINT)}
+    # First, because Spark itself cannot read a null where there must be none.
+    broken = [column.name for column in spec.columns if not column.nullable and rows[column.name].null_count]
+    broken = broken or [name for name, condition in constraints.items() if _breaks(spark, rows, condition)]
+    if table is None or broken:
+        raise ContractError(
+            f"rows do not fit {spec.name}; none was written",
+            where="spark_jobs.lake.append_few",
+            got=f"rows that break {broken}" if broken else "no table",
+            wanted=spec.grain,
+        )
+    return delta.commit_rows(root, spec, rows.select(spec.column_names).cast(arrow_schema(spec)), txn)
+
+
+def _breaks(spark: SparkSession, rows: pa.Table, condition: str) -> bool:
+    # A condition that is neither true nor false is broken for Delta, too.
+    return bool(driver_frame(spark, rows).filter(f"NOT coalesce(({condition}), FALSE)").take(1))
 
 
 def _is_committed(root: Path, spec: TableSpec, txn: tuple[str, int]) -> bool:

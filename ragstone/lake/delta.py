@@ -11,7 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from ragstone.contracts.tables import TableSpec
 from ragstone.lake.schema import arrow_schema, table_properties
@@ -137,26 +137,48 @@ def append_tombstones(
     binding = [name for name, condition in spec.constraints.items() if not condition.startswith("NOT active OR ")]
     if table is None or binding or any(data["active"].to_pylist()):
         raise _refused(spec, f"a table that is there, and tombstones alone; constraints that bind them: {binding}")
-    if not rows or (txn is not None and (table.transaction_version(txn[0]) or -1) >= txn[1]):
+    if not rows:
         return int(table.version())
+    return commit_rows(root, spec, data, txn)
+
+
+def commit_rows(root: Path, spec: TableSpec, data: pa.Table, txn: tuple[str, int] | None = None) -> int:
+    """Commit rows whose constraints the caller has checked, to a table that exists, and return its version.
+
+    `data` has the spec's schema. A transaction that was committed is not repeated; one without rows is committed too.
+    """
+    table = open_table(root, spec)
+    if table is None:
+        raise _refused(spec, "no table")
+    if (data.num_rows == 0 and txn is None) or (txn and (table.transaction_version(txn[0]) or -1) >= txn[1]):
+        return int(table.version())
+    added: list[AddAction | RemoveAction] = [_written_file(root, spec, data)] if data.num_rows else []
+    table.create_write_transaction(added, "append", table.schema(), commit_properties=_transaction(txn))
+    return table_version(root, spec)
+
+
+def _written_file(root: Path, spec: TableSpec, data: pa.Table) -> AddAction:
     file = table_path(root, spec) / f"part-00000-{uuid.uuid4()}-c000.snappy.parquet"
     pq.write_table(data, file, compression="snappy")
-    added = AddAction(file.name, file.stat().st_size, {}, int(time.time() * 1000), True, _statistics(data))
-    table.create_write_transaction([added], "append", table.schema(), commit_properties=_transaction(txn))
-    return table_version(root, spec)
+    return AddAction(file.name, file.stat().st_size, {}, int(time.time() * 1000), True, _statistics(spec, data))
 
 
 def _transaction(txn: tuple[str, int] | None) -> CommitProperties | None:
     return CommitProperties(app_transactions=[Transaction(txn[0], txn[1])]) if txn else None
 
 
-def _statistics(tombstones: pa.Table) -> str:
-    times = {name: pc.min_max(tombstones[name]).as_py() for name in ("event_timestamp", "created_timestamp")}
+def _statistics(spec: TableSpec, rows: pa.Table) -> str:
+    found = {name: pc.min_max(rows[name]).as_py() for name in spec.statistics_columns}
     bounds = {
-        kind: {name: found[bound].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for name, found in times.items()}
+        kind: {name: _plain(bounds[bound]) for name, bounds in found.items() if bounds[bound] is not None}
         for kind, bound in (("minValues", "min"), ("maxValues", "max"))
     }
-    return json.dumps({"numRecords": tombstones.num_rows, **bounds, "nullCount": dict.fromkeys(times, 0)})
+    nulls = {name: rows[name].null_count for name in spec.statistics_columns}
+    return json.dumps({"numRecords": rows.num_rows, **bounds, "nullCount": nulls})
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
 
 
 def rows_to_table(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from pyspark.errors.exceptions.captured import UnsupportedOperationException
 from pyspark.sql import functions as sql
@@ -8,9 +9,10 @@ from ragstone.contracts.state import AsOf
 from ragstone.contracts.tables import DOCUMENT_ACCESS, SILVER_CHUNKS, STATIC_TABLES, embeddings
 from ragstone.lake import read
 from ragstone.lake.delta import open_table, table_version, transaction_version
+from ragstone.lake.schema import arrow_schema
 from ragstone.runtime.errors import ContractError
 from spark_jobs import lake
-from tests.factories import at, make_access_row, make_chunk_row, make_tombstone, write_rows
+from tests.factories import at, constrain, make_access_row, make_chunk_row, make_tombstone, write_rows
 
 pytestmark = pytest.mark.spark
 SPACE = embeddings("tiny", 3)
@@ -113,3 +115,30 @@ def test_a_table_with_other_columns_is_refused(spark, home):
     other = replace(DOCUMENT_ACCESS, columns=DOCUMENT_ACCESS.columns[1:])
     with pytest.raises(ContractError, match="other columns"):
         lake.read_table(spark, home, other)
+
+
+def test_a_few_rows_are_held_against_the_constraints_that_the_table_has(spark, home):
+    spec = embeddings("tiny", 3)
+    vector = {**make_tombstone(spec, "0" * 32), "active": True, "dim": 3, "embedding": [1.0, 0.0, 0.0]}
+    write_rows(home, spec, [vector])
+    constrain(home, spec)
+    breaches = (
+        {"embedding": None},
+        {"embedding": [1.0, 0.0]},
+        {"embedding": [1.0, float("nan"), 0.0]},
+        {"embedding": [1.0, None, 0.0]},
+        {"embedding": [2.0, 0.0, 0.0]},
+        {"dim": None},
+        {"run_id": None},
+    )
+    for breach in breaches:
+        rows = pa.Table.from_pylist([vector, {**vector, **breach}], schema=arrow_schema(spec))
+        with pytest.raises(ContractError, match="none was written"):
+            lake.append_few(spark, rows, home, spec, ("embed", 1))
+    good = pa.Table.from_pylist([vector, make_tombstone(spec, "1" * 32)], schema=arrow_schema(spec))
+    assert lake.append_few(spark, good, home, spec, ("embed", 1)) == 2
+    assert lake.append_few(spark, good, home, spec, ("embed", 1)) == 2
+    assert lake.append_few(spark, good.slice(0, 0), home, spec, ("embed", 2)) == 3
+    assert transaction_version(home, spec, "embed") == 2
+    # Spark reads what was committed without it.
+    assert lake.read_table(spark, home, spec).count() == 3
