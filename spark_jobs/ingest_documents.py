@@ -74,7 +74,7 @@ def _scan_sources(settings: Settings, landing: LandingZone) -> list[SourceScan]:
             scan = scan_settings(name, source.acl, of_source)
             scans += [scan] if scan.envelopes else []
             continue
-        scan = scan_source(connect(name, source, settings.ingest), of_source, landing)
+        scan = scan_source(connect(name, source, settings.ingest, landing), of_source, landing)
         check_deletions(scan, of_source, settings.ingest.max_deleted_share)
         scans.append(scan)
         report(scan)

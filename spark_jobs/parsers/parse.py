@@ -15,6 +15,7 @@ from ragstone.text.language import detect_language
 from ragstone.text.normalise import NORMALISER_VERSION, normalise
 from spark_jobs.parsers.document import Page, ParsedDocument, assemble
 from spark_jobs.parsers.html import read_html
+from spark_jobs.parsers.main_content import read_main_content
 from spark_jobs.parsers.markdown import read_markdown
 from spark_jobs.parsers.plain import read_plain
 from spark_jobs.parsers.record import read_record
@@ -22,7 +23,7 @@ from spark_jobs.parsers.restructured import read_restructured
 from spark_jobs.parsers.sandbox import read_sandboxed
 from spark_jobs.parsers.tables import read_csv, read_jsonl
 from spark_jobs.sources.encoding import decode
-from spark_jobs.sources.mime import CSV, DOCX, HTML, JSONL, MARKDOWN, PARQUET, PDF, PLAIN, RESTRUCTURED
+from spark_jobs.sources.mime import CRAWLED, CSV, DOCX, HTML, JSONL, MARKDOWN, PARQUET, PDF, PLAIN, RESTRUCTURED
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ _TEXT_READERS: Final = {
     MARKDOWN: ("markdown", "1", _normalised(read_markdown)),
     RESTRUCTURED: ("restructured", "2", _normalised(read_restructured)),
     HTML: ("html", "2", read_html),
+    CRAWLED: ("main-content", "1", read_main_content),
 }
 PARSERS: Final = {
     **{kind: Parser(name, version, _decoded(read)) for kind, (name, version, read) in _TEXT_READERS.items()},

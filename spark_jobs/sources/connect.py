@@ -6,8 +6,10 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from ragstone.lake.landing import LandingZone
 from ragstone.runtime.settings import IngestSettings
 from ragstone.runtime.source_settings import (
+    CrawlSource,
     FilesSource,
     HttpSource,
     KafkaSource,
@@ -24,14 +26,16 @@ _CONNECTORS: Final[Mapping[type, str]] = {
     S3Source: "spark_jobs.sources.s3:S3Connector",
     HttpSource: "spark_jobs.sources.http:HttpConnector",
     SqlSource: "spark_jobs.sources.sql:SqlConnector",
+    CrawlSource: "spark_jobs.sources.crawl.connector:CrawlConnector",
 }
 
 
-def connect(name: str, source: Source, ingest: IngestSettings) -> Connector:
+def connect(name: str, source: Source, ingest: IngestSettings, landing: LandingZone) -> Connector:
     """Return the connector of a source; nothing is read yet."""
     module, _, connector = _CONNECTORS[type(source)].partition(":")
     make: Callable[..., Connector] = getattr(importlib.import_module(module), connector)
-    return make(name, source, ingest)
+    # Of a page that has not changed, its links are read from its landed copy.
+    return make(name, source, ingest, landing) if isinstance(source, CrawlSource) else make(name, source, ingest)
 
 
 def is_scanned(source: Source) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import email.utils
 import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,6 +20,7 @@ from ragstone.runtime.errors import BadInputError, ConfigError, DependencyUnavai
 from ragstone.runtime.settings import IngestSettings, read_secret
 from ragstone.runtime.source_settings import HttpSource
 from spark_jobs.sources.connector import SourceItem
+from spark_jobs.sources.http_conditions import conditions, seconds_to_wait
 from spark_jobs.sources.records import column_text, column_value, record_item, required_text
 
 _TRY_AGAIN: Final = (429, 500, 502, 503, 504)
@@ -167,7 +166,7 @@ class HttpConnector:
             return self._item(record)
         before = known.get(uri)
         version = before.source_version if before is not None and is_alive(before) else None
-        answer = self._answer(client, client.build_request("GET", self._item_url(record), headers=_conditions(version)))
+        answer = self._answer(client, client.build_request("GET", self._item_url(record), headers=conditions(version)))
         if answer.status_code == httpx2.codes.NOT_MODIFIED and version:
             return SourceItem(uri, str(answer.url), version=version, metadata=self._kept_metadata(before))
         if not answer.is_success:
@@ -227,15 +226,8 @@ class HttpConnector:
 def _back_off(error: Exception) -> bool | float:
     """Return whether to try again, or after how many seconds where the answer says so."""
     if isinstance(error, _TryAgainError):
-        return min(_seconds(error.retry_after), _LONGEST_WAIT_S) if error.retry_after else True
+        return min(seconds_to_wait(error.retry_after), _LONGEST_WAIT_S) if error.retry_after else True
     return isinstance(error, httpx2.TransportError)
-
-
-def _conditions(version: str | None) -> dict[str, str]:
-    """Return the headers that ask for a record only when it is another than this version."""
-    kind, _, value = (version or "").partition(" ")
-    names = {"etag": "If-None-Match", "modified": "If-Modified-Since"}
-    return {names[kind]: value} if kind in names else {}
 
 
 def _validator(answer: httpx2.Response) -> str:
@@ -245,15 +237,3 @@ def _validator(answer: httpx2.Response) -> str:
     if modified := answer.headers.get("Last-Modified"):
         return f"modified {modified}"
     return stable_hash("record", answer.text)
-
-
-def _seconds(retry_after: str) -> float:
-    """Return how long a Retry-After asks to wait: a number of seconds, or a date."""
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (email.utils.parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except ValueError:
-        return 1.0

@@ -15,8 +15,10 @@ PLAIN, MARKDOWN, RESTRUCTURED, HTML = "text/plain", "text/markdown", "text/x-rst
 CSV, JSONL, PARQUET = "text/csv", "application/jsonl", "application/vnd.apache.parquet"
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+# A page of a web site, of which only what it is about is wanted; HTML that somebody gave us is wanted whole.
+CRAWLED = "text/vnd.ragstone.crawled+html"
 
-TEXT_KINDS: Final = frozenset((PLAIN, MARKDOWN, RESTRUCTURED, HTML, CSV, JSONL))
+TEXT_KINDS: Final = frozenset((PLAIN, MARKDOWN, RESTRUCTURED, HTML, CSV, JSONL, CRAWLED))
 
 _BY_SUFFIX: Final = {
     ".txt": PLAIN,

@@ -23,7 +23,7 @@ def origin(tmp_path_factory) -> World:
     (home / "conf.yaml").write_text(f"sources: {{pages: {{root: '{root / 'files'}'}}}}\n")
     world = World(home)
     landing = LandingZone(world.settings.landing_root)
-    scan = scan_source(connect("pages", world.settings.sources["pages"], world.settings.ingest), {}, landing)
+    scan = scan_source(connect("pages", world.settings.sources["pages"], world.settings.ingest, landing), {}, landing)
     landing.append_batch(scan.envelopes, "landed")
     return world
 

@@ -29,7 +29,7 @@ class Looks:
     def look(self) -> SourceScan:
         """Look once more, and remember what was found."""
         ingest = IngestSettings(max_item_bytes=self.max_item_bytes)
-        scan = scan_source(connect("notes", self.source, ingest), self.known, self.landing)
+        scan = scan_source(connect("notes", self.source, ingest, self.landing), self.known, self.landing)
         self.known |= {envelope.document_id: envelope for envelope in scan.envelopes}
         return scan
 

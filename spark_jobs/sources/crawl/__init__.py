@@ -1,0 +1,1 @@
+"""The crawl connector: web pages reached from start pages and sitemaps."""
