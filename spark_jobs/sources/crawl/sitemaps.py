@@ -48,9 +48,12 @@ def _locations(content: bytes) -> Iterator[tuple[str, str]]:
             io.BytesIO(content), tag="{*}loc", resolve_entities=False, no_network=True, load_dtd=False
         )
         for _, found in parsed:
-            parent = found.getparent()
-            if parent is not None and etree.QName(parent).localname in ("url", "sitemap"):
-                yield etree.QName(parent).localname, "".join(found.itertext()).strip()
+            parent, told = found.getparent(), (found.text or "").strip()
+            if told and parent is not None and etree.QName(parent).localname in ("url", "sitemap"):
+                yield etree.QName(parent).localname, told
+                # What was read is let go: the tree of a whole sitemap takes many times its bytes.
+                while parent.getprevious() is not None:
+                    del parent.getparent()[0]
     except etree.XMLSyntaxError as broken:
         raise BadInputError("a sitemap is not readable", got=broken, wanted="a sitemap in XML") from broken
 

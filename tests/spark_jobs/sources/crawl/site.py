@@ -42,7 +42,7 @@ class Web(httpcore2.NetworkBackend):
         self.headers: dict[str, dict[str, str]] = {}
         self.dialled: list[str] = []
         self.over = threading.Event()
-        self._server = server
+        self.port = server.port
         self._network = httpcore2.SyncBackend()
         server.expect_request(Anything()).respond_with_handler(self._answer)
 
@@ -52,7 +52,7 @@ class Web(httpcore2.NetworkBackend):
 
     def connect_tcp(self, host, _port, timeout=None, *_options):
         self.dialled.append(host)
-        return self._network.connect_tcp("127.0.0.1", self._server.port, timeout)
+        return self._network.connect_tcp("127.0.0.1", self.port, timeout)
 
     def pages_asked(self) -> list[str]:
         """Return what was asked for since the last call, without robots.txt and sitemaps."""
