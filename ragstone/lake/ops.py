@@ -41,7 +41,12 @@ def recorded_run(step: str, function: StepFunction, settings: Settings, run_id: 
     """
     # Delta on a plain file system knows no two writers at once, so the steps of all processes take turns.
     with exclusive(settings.home / "writer.lock", lambda: _log.info("waiting for another run's step", step=step)):
-        return _recorded(step, function, settings, run_id)
+        try:
+            return _recorded(step, function, settings, run_id)
+        except Exception as error:
+            if _tells_of_a_full_disk(error):
+                raise _disk_full(settings) from error
+            raise
 
 
 def _recorded(step: str, function: StepFunction, settings: Settings, run_id: str) -> StepResult:
@@ -57,8 +62,6 @@ def _recorded(step: str, function: StepFunction, settings: Settings, run_id: str
             # A disk that is full must not hide the error that told of it.
             with suppress(Exception):
                 _record(settings, run_id, StepResult(step, status, unit=""), started_at, str(error))
-            if _tells_of_a_full_disk(error):
-                raise _disk_full(settings) from error
             raise
     _record(settings, run_id, result, started_at, None)
     _count(result)
@@ -139,7 +142,7 @@ def _tells_of_a_full_disk(error: BaseException | None) -> bool:
 
 def _disk_full(settings: Settings) -> DependencyUnavailableError:
     return DependencyUnavailableError(
-        "the disk is full; tables are as they were before this step",
+        "the disk is full; what was committed stays whole",
         where=str(settings.home),
         got=os.strerror(errno.ENOSPC),
         wanted="room for the step's new rows",

@@ -21,7 +21,7 @@ def origin(tmp_path_factory) -> World:
     home = root / "home"
     home.mkdir()
     (home / "conf.yaml").write_text(f"sources: {{pages: {{root: '{root / 'files'}'}}}}\n")
-    world = World(home)
+    world = World(home, root / "run.log")
     landing = LandingZone(world.settings.landing_root)
     scan = scan_source(connect("pages", world.settings.sources["pages"], world.settings.ingest, landing), {}, landing)
     landing.append_batch(scan.envelopes, "landed")

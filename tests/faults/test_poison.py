@@ -40,7 +40,7 @@ def test_poison_is_set_aside_by_name_and_its_neighbours_arrive(tmp_path):
     home.mkdir()
     limits = "parsing: {max_seconds: 20, max_memory_mb: 600}\n"
     (home / "conf.yaml").write_text(f"{limits}sources: {{files: {{root: '{folder}', include: ['**/*']}}}}\n")
-    world = World(home)
+    world = World(home, tmp_path / "run.log")
 
     assert world.run() == 0, world.told
     root = world.settings.lake_root

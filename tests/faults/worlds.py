@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +24,15 @@ class World:
     """A home and the command line that runs the lake's part of the pipeline on it."""
 
     home: Path
+    log: Path
 
     @property
     def settings(self) -> Settings:
         return load_settings(home=self.home)
 
     def start(self) -> subprocess.Popen[str]:
-        """Start a run; its output goes to a file in the home."""
-        with (self.home / "run.log").open("a") as log:
+        """Start a run; its output goes to a file."""
+        with self.log.open("a") as log:
             command = [_SCRIPT, "--home", self.home, "run", "--to", "embed"]
             return subprocess.Popen(command, stdout=log, stderr=log, text=True)
 
@@ -41,7 +43,7 @@ class World:
     @property
     def told(self) -> str:
         """Return everything its runs have said."""
-        return (self.home / "run.log").read_text()
+        return self.log.read_text()
 
     def rows(self) -> dict[str, list[tuple[str, ...]]]:
         """Return what the lake holds, by table, but for when and by whom it was written."""
@@ -64,7 +66,7 @@ def branch(origin: World, home: Path) -> World:
     home.mkdir(parents=True)
     shutil.copytree(origin.settings.landing_root, home / "landing")
     shutil.copy(origin.home / "conf.yaml", home / "conf.yaml")
-    return World(home)
+    return World(home, origin.log.with_name(f"{uuid.uuid4().hex}.log"))
 
 
 def _mentions(process: psutil.Process, home: str) -> bool:
