@@ -116,6 +116,8 @@ def scan_source(connector: Connector, known: Mapping[str, Envelope], landing: La
             _log_progress(scan)
     if connector.lists_all:
         _note_vanished(scan, known)
+    else:
+        _note_access(scan, known, connector.acl)
     return scan
 
 
@@ -138,10 +140,7 @@ def scan_settings(name: str, acl: tuple[str, ...], known: Mapping[str, Envelope]
     Their items come by themselves, and may not come again: who may read them must not wait for that.
     """
     scan = SourceScan(name)
-    for before in known.values():
-        if is_alive(before) and before.acl != acl:
-            changed = replace(before, change="access", fetched_at=datetime.now(UTC), acl=acl)
-            scan.add(_Outcome(changed))
+    _note_access(scan, known, acl)
     return scan
 
 
@@ -220,6 +219,13 @@ def _note_vanished(scan: SourceScan, known: Mapping[str, Envelope]) -> None:
         if is_alive(before) and before.source_uri not in scan.listed:
             scan.vanished += 1
             scan.envelopes.append(_vanished(before))
+
+
+def _note_access(scan: SourceScan, known: Mapping[str, Envelope], acl: tuple[str, ...]) -> None:
+    """Note who may read the documents that were not listed, though nothing else is known of them."""
+    for before in known.values():
+        if is_alive(before) and before.acl != acl and before.source_uri not in scan.listed:
+            scan.add(_Outcome(replace(before, change="access", fetched_at=datetime.now(UTC), acl=acl)))
 
 
 def _vanished(before: Envelope) -> Envelope:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import Engine, create_engine, exc, make_url, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, exc, make_url, text
 
 from ragstone.contracts.identity import stable_hash
 from ragstone.contracts.records import Envelope
@@ -17,17 +15,21 @@ from ragstone.runtime.errors import BadInputError, ConfigError, DependencyUnavai
 from ragstone.runtime.settings import IngestSettings, read_secret
 from ragstone.runtime.source_settings import SqlSource
 from spark_jobs.sources.connector import SourceItem
+from spark_jobs.sources.increments import greatest, version_of
 from spark_jobs.sources.records import column_value, record_item
 
 _SECRET_PREFIXES: Final = ("env:", "file:")
+# SQLite calls these an operational error, as it does a broken disk.
+_SQLITE_REFUSALS: Final = ("SQLITE_ERROR", "SQLITE_READONLY")
 _FALSE: Final = (None, False, 0, "", "0", "f", "false", "n", "no")
 
 
 class SqlConnector:
     """Reads one query. With an incremental column only rows at or past the greatest value landed are asked for.
 
-    At or past, because rows may share a value. A row that was refused is asked for again once it is mended, and so gets
-    a new value.
+    At or past, because rows may share a value; rows without one are always asked for. A row that was refused is asked
+    for again once it is mended, and so gets a new value. When the settings that decide what a row becomes, or whether
+    it is refused, are not those of the landed rows, every row is asked for.
     """
 
     parallel = 1
@@ -46,13 +48,20 @@ class SqlConnector:
         Raises ConfigError when the query, its columns or its address are wrong, DependencyUnavailableError when the
         database cannot be reached or breaks off.
         """
-        since = self._greatest_value(known)
+        versions = (before.source_version for before in known.values() if is_alive(before))
+        seen: set[str] = set()
         try:
-            for row in self._rows(since):
-                yield self._item(row)
-        except (exc.ArgumentError, exc.ProgrammingError, exc.NoSuchModuleError) as wrong:
-            raise self._misconfigured(_first_line(wrong), "a query that the database understands") from wrong
+            for row in self._rows(greatest(versions, self._read_as)):
+                item = self._item(row)
+                if item.source_uri in seen:
+                    item = self._second(item, row)
+                seen.add(item.source_uri)
+                yield item
+        except (exc.ArgumentError, exc.ProgrammingError, exc.NoSuchModuleError, ImportError) as wrong:
+            raise self._misconfigured(_first_line(wrong), "a query and an address that can be understood") from wrong
         except (exc.SQLAlchemyError, OSError) as broken:
+            if getattr(getattr(broken, "orig", None), "sqlite_errorname", None) in _SQLITE_REFUSALS:
+                raise self._misconfigured(_first_line(broken), "a query that may be answered") from broken
             raise self._unreachable(broken) from broken
 
     def fetch(self, item: SourceItem) -> bytes:
@@ -62,7 +71,15 @@ class SqlConnector:
     @cached_property
     def _engine(self) -> Engine:
         url = self._source.url
-        return create_engine(read_secret(url).get_secret_value() if url.startswith(_SECRET_PREFIXES) else url)
+        address = read_secret(url).get_secret_value() if url.startswith(_SECRET_PREFIXES) else url
+        # One look is one connection, which is not kept when it is over.
+        return create_engine(address, poolclass=NullPool)
+
+    @cached_property
+    def _read_as(self) -> str:
+        """Return a name of the settings that decide what a row becomes and whether it is refused."""
+        columns = self._source.records.model_dump_json()
+        return stable_hash(self._source.query, str(self._source.incremental), columns, self._max_item_bytes)[:12]
 
     def _rows(self, since: Any) -> Iterator[dict[str, Any]]:
         """Yield the rows as mappings, a batch at a time, in a transaction that may not write where one can say so."""
@@ -70,19 +87,25 @@ class SqlConnector:
         if self._engine.dialect.name == "postgresql":
             options["postgresql_readonly"] = True
         with self._engine.connect().execution_options(**options) as connection:
+            self._forbid_writing(connection)
             found = connection.execute(*self._statement(since))
             self._check_columns(list(found.keys()))
             for row in found.mappings():
                 yield dict(row)
 
     def _statement(self, since: Any) -> tuple[Any, dict[str, Any]]:
-        query, column = self._source.query.strip().rstrip(";"), self._source.incremental
+        # A colon in the query is part of it: there is nothing to be put in its place.
+        query, column = self._source.query.strip().rstrip(";").replace(":", r"\:"), self._source.incremental
         if column is None:
             return text(query), {}
         quoted = self._engine.dialect.identifier_preparer.quote(column)
-        where = "" if since is None else f" WHERE q.{quoted} >= :since"
-        # In the column's order, so that a run that is cut short has landed nothing past what it left out.
+        where = "" if since is None else f" WHERE q.{quoted} >= :since OR q.{quoted} IS NULL"
         return text(f"SELECT * FROM ({query}) q{where} ORDER BY q.{quoted}"), {} if since is None else {"since": since}
+
+    def _forbid_writing(self, connection: Connection) -> None:
+        # PostgreSQL is told when the transaction begins; SQLite would commit a DROP by itself.
+        if self._engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA query_only = ON")
 
     def _check_columns(self, found: list[str]) -> None:
         columns = self._source.records
@@ -93,14 +116,14 @@ class SqlConnector:
             raise self._misconfigured(f"a query without {', '.join(sorted(missing))}", f"among {', '.join(found)}")
 
     def _item(self, row: Mapping[str, Any]) -> SourceItem:
-        version = None if self._source.incremental is None else _version(row[self._source.incremental])
+        version = self._version(row)
         deleted = self._source.deleted is not None and _is_true(column_value(row, self._source.deleted))
         try:
             item = record_item(row, self._source.records, self.name, version=version, deleted=deleted)
         except BadInputError as bad:
             # Without an id the row is named by what it holds, so that the same row is one entry in quarantine.
             return SourceItem(f"row {_row_hash(row)}", self.name, refusal=bad)
-        if item.content is not None and len(item.content) > self._max_item_bytes:
+        if not deleted and item.content is not None and len(item.content) > self._max_item_bytes:
             too_large = BadInputError(
                 "the row is too large",
                 got=f"{len(item.content)} bytes",
@@ -109,11 +132,19 @@ class SqlConnector:
             return SourceItem(item.source_uri, self.name, refusal=too_large)
         return item
 
-    def _greatest_value(self, known: Mapping[str, Envelope]) -> Any:
-        """Return the greatest value of the incremental column that was landed, in its own type, or None."""
-        versions = [before.source_version for before in known.values() if is_alive(before)]
-        values = [_value_of(version) for version in versions if version]
-        return max(values, default=None)
+    def _version(self, row: Mapping[str, Any]) -> str | None:
+        column = self._source.incremental
+        if column is None:
+            return None
+        try:
+            return version_of(row[column], self._read_as)
+        except TypeError as wrong:
+            raise self._misconfigured(f"{wrong} in {column}", "a number, a time or a text") from wrong
+
+    def _second(self, item: SourceItem, row: Mapping[str, Any]) -> SourceItem:
+        """Return the refusal of a row whose id came before: which of them is the document would be a guess."""
+        twice = BadInputError("a row has an id that came before", got=item.source_uri, wanted="one row for each id")
+        return SourceItem(f"{item.source_uri} again {_row_hash(row)}", self.name, refusal=twice)
 
     def _misconfigured(self, got: object, wanted: str) -> ConfigError:
         return ConfigError(
@@ -132,23 +163,6 @@ class SqlConnector:
             wanted="an answer to the query, to its end",
             next_step="see that the database runs and may be reached from here, then run again; nothing was changed",
         )
-
-
-def _version(value: Any) -> str:
-    """Return a value of the incremental column with its type, to be compared as what it is."""
-    if isinstance(value, datetime):
-        return f"time {(value if value.tzinfo is None else value.astimezone(UTC)).isoformat()}"
-    return f"number {value}" if isinstance(value, int | Decimal) else f"text {value}"
-
-
-def _value_of(version: str) -> Any:
-    kind, _, value = version.partition(" ")
-    if kind == "time":
-        return datetime.fromisoformat(value)
-    if kind == "number":
-        number = Decimal(value)
-        return int(number) if number == number.to_integral_value() else number
-    return value
 
 
 def _row_hash(row: Mapping[str, Any]) -> str:
