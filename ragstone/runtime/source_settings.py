@@ -145,11 +145,16 @@ class SqlSource(_Source):
 
 
 class CrawlSource(_Source):
-    """The pages reached from start pages: at most `max_depth` links deep, only on the start pages' hosts or `hosts`."""
+    """The pages reached from start pages: at most `max_depth` links deep, only on the start pages' hosts or `hosts`.
+
+    `include` and `exclude` are patterns on paths; start pages are read whatever they say. At most `max_pages` pages are
+    asked for in one run, each within `timeout_s` from first to last byte. `robots.txt` is read for the first word of
+    `user_agent`. `requests_per_second` holds for each host. With `allow_private` loopback and private addresses too.
+    """
 
     kind: Literal["crawl"]
-    start: tuple[str, ...] = Field(min_length=1)
-    hosts: tuple[str, ...] = ()
+    start: tuple[Annotated[str, StringConstraints(pattern=r"^(?i:https?)://")], ...] = Field(min_length=1)
+    hosts: tuple[Annotated[str, StringConstraints(pattern=r"^[^/@\s]+$")], ...] = ()
     include: tuple[str, ...] = ("**",)
     exclude: tuple[str, ...] = ()
     max_depth: int = Field(3, ge=0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
 from typing import Final
 
 import httpx2
@@ -27,25 +26,20 @@ from ragstone.runtime.errors import (
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.source_settings import CrawlSource
 from spark_jobs.sources.connector import SourceItem
-from spark_jobs.sources.crawl.fetcher import Answer, Fetcher, NoAnswerError
+from spark_jobs.sources.crawl.answers import Answer
+from spark_jobs.sources.crawl.fetcher import Fetcher, NoAnswerError
 from spark_jobs.sources.crawl.frontier import Frontier, Visit
 from spark_jobs.sources.crawl.pages import PageFacts, header_directives, read_facts
 from spark_jobs.sources.crawl.robots import Robots, Verdict
 from spark_jobs.sources.crawl.sitemaps import read_sitemap
 from spark_jobs.sources.crawl.urls import Scope, authority, normalise_url, origin
 from spark_jobs.sources.http_conditions import conditions, http_date
-from spark_jobs.sources.mime import CRAWLED, HTML, MARKDOWN, PDF, PLAIN, RESTRUCTURED, mime_type
+from spark_jobs.sources.mime import CRAWLED, HTML
 
 _GONE: Final = (404, 410)
 _REFUSALS: Final = range(400, 500)
-# Of files the type is often not told, or told as one that says nothing.
-_ASKED_TYPES: Final = ("", "text/html", "application/xhtml+xml", "application/pdf", "application/octet-stream")
-_TAKEN_TEXTS: Final = ("text/plain", "text/markdown", "text/x-markdown", "text/x-rst", "text/prs.fallenstein.rst")
-_TAKEN_KINDS: Final = (HTML, PLAIN, MARKDOWN, RESTRUCTURED, PDF)
 _MAX_SITEMAPS: Final = 100
 _OUTAGES_IN_A_ROW: Final = 10
-# RFC 9110, 8.8.2.2: a date nearer to that of the answer may stand for several versions, or for none.
-_SURE_AFTER: Final = timedelta(minutes=1)
 
 _log = get_logger(__name__)
 
@@ -69,7 +63,7 @@ class Crawl:
         self._max_bytes = max_bytes
         self._alive = {url: envelope for url, envelope in known.items() if is_alive(envelope)}
         self._starts = [self._start_url(start) for start in source.start]
-        hosts = [*source.hosts, *(authority(start) for start in self._starts)]
+        hosts = [*map(_host, source.hosts), *(authority(start) for start in self._starts)]
         self._scope = Scope(hosts, source.include, source.exclude)
         self._robots = Robots(fetcher, source.user_agent, self._scope.allows)
         self._frontier = Frontier(source.max_pages)
@@ -119,7 +113,7 @@ class Crawl:
         landed = self._landed(before)
         version = before.source_version if before is not None and landed is not None else None
         try:
-            answer = self._fetcher.get(visit.url, conditions(version), _may_be_taken)
+            answer = self._fetcher.get(visit.url, conditions(version), lambda answer: answer.may_be_page)
             self._outages[origin(visit.url)] = 0
             yield from self._answered(visit, answer, before, landed)
         except NoAnswerError as bad:
@@ -165,10 +159,10 @@ class Crawl:
             _log.info("redirect not followed", source=self._name, url=visit.url, to=target)
 
     def _page(self, visit: Visit, answer: Answer) -> Iterator[SourceItem]:
-        kind = _kind(answer)
-        if answer.content is None or kind not in _TAKEN_KINDS:
+        kind = answer.kind
+        if answer.content is None or kind is None:
             if visit.is_start:
-                yield from self._failed(visit, answer.media_type or kind, "a page of HTML or text", is_outage=False)
+                yield from self._failed(visit, answer.media_type, "a page of HTML or text", is_outage=False)
             return
         directives = header_directives(answer.headers, self._source.user_agent)
         if kind == HTML:
@@ -183,7 +177,7 @@ class Crawl:
                 visit.url,
                 visit.url,
                 modified_at=http_date(answer.headers.get("Last-Modified", "")),
-                version=_version(answer),
+                version=answer.version,
                 content=answer.content,
                 mime_type=CRAWLED if kind == HTML else kind,
             )
@@ -309,25 +303,7 @@ class Crawl:
         )
 
 
-def _may_be_taken(answer: Answer) -> bool:
-    """Return whether the headers of an answer leave open that it is a page."""
-    return answer.media_type in (*_ASKED_TYPES, *_TAKEN_TEXTS)
-
-
-def _kind(answer: Answer) -> str:
-    """Return what a page is: its bytes say, and where they do not, its server."""
-    kind = mime_type(httpx2.URL(answer.url).path, answer.content or b"")
-    if kind in (PDF, HTML) or answer.media_type in _TAKEN_TEXTS:
-        return kind
-    if answer.media_type in ("text/html", "application/xhtml+xml"):
-        return HTML
-    return answer.media_type or kind
-
-
-def _version(answer: Answer) -> str | None:
-    """Return how to ask whether a page is still the same, or None where its server gives no sure sign."""
-    if etag := answer.headers.get("ETag"):
-        return f"etag {etag}"
-    told = answer.headers.get("Last-Modified", "")
-    modified, now = http_date(told), http_date(answer.headers.get("Date", ""))
-    return f"modified {told}" if modified and now and now - modified >= _SURE_AFTER else None
+def _host(told: str) -> str:
+    """Return a host of the settings as normalised URLs have it."""
+    url = normalise_url(f"http://{told}")
+    return told if url is None else authority(url)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import httpcore2
@@ -13,13 +12,13 @@ import stamina
 
 from ragstone.runtime.errors import BadInputError
 from ragstone.runtime.source_settings import CrawlSource
+from spark_jobs.sources.crawl.answers import Answer
 from spark_jobs.sources.crawl.network import PinnedNetwork, RefusedAddressError
 from spark_jobs.sources.crawl.unpacking import check_size, gunzip
-from spark_jobs.sources.crawl.urls import authority, normalise_url
+from spark_jobs.sources.crawl.urls import authority
 from spark_jobs.sources.http_conditions import seconds_to_wait
 
 _TRY_AGAIN: Final = (429, 500, 502, 503, 504)
-_REDIRECTS: Final = (301, 302, 303, 307, 308)
 _OUTAGES: Final = (
     httpcore2.NetworkError,
     httpcore2.TimeoutException,
@@ -28,38 +27,6 @@ _OUTAGES: Final = (
 _MAX_REDIRECTS: Final = 5
 _LONGEST_WAIT_S: Final = 120.0
 _PACKED: Final = ("gzip", "x-gzip")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a server answered. `content` is None where nobody asked for it: not a success, or of an unwanted type."""
-
-    url: str
-    status: int
-    headers: httpx2.Headers
-    content: bytes | None = None
-
-    @property
-    def redirect(self) -> str | None:
-        """Return the normalised URL a redirect points to; None for other answers and for what cannot be asked."""
-        told = self.headers.get("Location") if self.status in _REDIRECTS else None
-        return normalise_url(told, self.url) if told else None
-
-    @property
-    def is_redirect(self) -> bool:
-        """Return whether this answer only says to ask elsewhere."""
-        return self.status in _REDIRECTS
-
-    @property
-    def is_success(self) -> bool:
-        """Return whether this is what was asked for."""
-        return self.status == httpx2.codes.OK
-
-    @property
-    def media_type(self) -> str:
-        """Return what the server says the content is, without parameters; empty when it does not say."""
-        told: str = self.headers.get("Content-Type", "")
-        return told.partition(";")[0].strip().lower()
 
 
 class NoAnswerError(Exception):

@@ -9,7 +9,8 @@ from typing import Final
 from protego import Protego
 
 from ragstone.runtime.errors import BadInputError
-from spark_jobs.sources.crawl.fetcher import Answer, Fetcher, NoAnswerError
+from spark_jobs.sources.crawl.answers import Answer
+from spark_jobs.sources.crawl.fetcher import Fetcher, NoAnswerError
 from spark_jobs.sources.crawl.urls import authority, normalise_url, origin
 
 _MAX_BYTES: Final = 512 * 1024
