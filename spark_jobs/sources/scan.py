@@ -116,8 +116,7 @@ def scan_source(connector: Connector, known: Mapping[str, Envelope], landing: La
             _log_progress(scan)
     if connector.lists_all:
         _note_vanished(scan, known)
-    else:
-        _note_access(scan, known, connector.acl)
+    _note_access(scan, known, connector.acl)
     return scan
 
 
@@ -222,10 +221,16 @@ def _note_vanished(scan: SourceScan, known: Mapping[str, Envelope]) -> None:
 
 
 def _note_access(scan: SourceScan, known: Mapping[str, Envelope], acl: tuple[str, ...]) -> None:
-    """Note who may read the documents that were not listed, though nothing else is known of them."""
+    """Note who may read the documents of which nothing else is known: not listed, set aside, or kept as they are."""
+    told = {envelope.document_id for envelope in scan.envelopes}
     for before in known.values():
-        if is_alive(before) and before.acl != acl and before.source_uri not in scan.listed:
-            scan.add(_Outcome(replace(before, change="access", fetched_at=datetime.now(UTC), acl=acl)))
+        if is_alive(before) and before.acl != acl and before.document_id not in told:
+            changed = replace(before, change="access", fetched_at=datetime.now(UTC), acl=acl)
+            if before.source_uri in scan.listed:
+                # It was counted as what it was listed as.
+                scan.envelopes.append(changed)
+            else:
+                scan.add(_Outcome(changed))
 
 
 def _vanished(before: Envelope) -> Envelope:

@@ -335,3 +335,15 @@ def test_settings_that_shut_pages_out_let_them_vanish(web, crawl):
     source.look()
     source.settings["exclude"] = ["a"]
     assert source.changes() == {"/a": "vanished"}
+
+
+def test_who_may_read_a_page_changes_though_it_cannot_be_read_now(web, crawl):
+    web.pages |= {"http://docs.test/": html("start", "/a", "/b"), "http://docs.test/a": html("a")}
+    web.pages["http://docs.test/b"] = html("b")
+    source = crawl()
+    source.look()
+    source.settings["acl"] = ["staff"]
+    web.pages["http://docs.test/a"] = Response("no", 500)
+    web.pages["http://docs.test/robots.txt"] = Response("User-agent: *\nDisallow: /b", mimetype="text/plain")
+    assert source.changes() == {"/": "access", "/a": "access", "/b": "access"}
+    assert source.changes() == {}
