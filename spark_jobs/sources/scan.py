@@ -148,7 +148,7 @@ def _compare(connector: Connector, landing: LandingZone, item: SourceItem, befor
     if before is not None and before.change == "deleted":
         return _Outcome(suppressed=True)
     if item.kept:
-        return _Outcome()
+        return _Outcome(_new_access(before, connector.acl))
     if item.deleted:
         return _Outcome(_vanished(before) if before is not None and is_alive(before) else None)
     digest, read = None, 0
@@ -221,16 +221,19 @@ def _note_vanished(scan: SourceScan, known: Mapping[str, Envelope]) -> None:
 
 
 def _note_access(scan: SourceScan, known: Mapping[str, Envelope], acl: tuple[str, ...]) -> None:
-    """Note who may read the documents of which nothing else is known: not listed, set aside, or kept as they are."""
+    """Note who may read the documents of which nothing else is known: not listed, or set aside."""
     told = {envelope.document_id for envelope in scan.envelopes}
     for before in known.values():
-        if is_alive(before) and before.acl != acl and before.document_id not in told:
-            changed = replace(before, change="access", fetched_at=datetime.now(UTC), acl=acl)
-            if before.source_uri in scan.listed:
-                # It was counted as what it was listed as.
-                scan.envelopes.append(changed)
-            else:
-                scan.add(_Outcome(changed))
+        changed = None if before.document_id in told else _new_access(before, acl)
+        if changed is not None:
+            scan.add(_Outcome(changed))
+
+
+def _new_access(before: Envelope | None, acl: tuple[str, ...]) -> Envelope | None:
+    """Return the change of a document that others may read now, if they are others."""
+    if before is None or not is_alive(before) or before.acl == acl:
+        return None
+    return replace(before, change="access", fetched_at=datetime.now(UTC), acl=acl)
 
 
 def _vanished(before: Envelope) -> Envelope:

@@ -345,5 +345,8 @@ def test_who_may_read_a_page_changes_though_it_cannot_be_read_now(web, crawl):
     source.settings["acl"] = ["staff"]
     web.pages["http://docs.test/a"] = Response("no", 500)
     web.pages["http://docs.test/robots.txt"] = Response("User-agent: *\nDisallow: /b", mimetype="text/plain")
-    assert source.changes() == {"/": "access", "/a": "access", "/b": "access"}
+    scan = source.look()
+    assert {one.source_uri[-1]: one.change for one in scan.envelopes} == {"/": "access", "a": "access", "b": "access"}
+    # Whatever was set aside and whatever changed is accounted for, each by itself.
+    assert scan.items == len(scan.envelopes) + len(scan.rejections) + scan.unchanged
     assert source.changes() == {}
