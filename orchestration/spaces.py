@@ -55,7 +55,7 @@ def _retire(settings: Settings, space: str, run_id: str) -> StepResult:
         for entry in quarantine.open_entries(root).to_pylist()
         if entry["dataset"] == space_table(space).name
     ]
-    quarantine.resolve(root, entries, run_id)
+    quarantine.resolve(root, entries, run_id, quarantine.VANISHED)
     if not (had_table or had_view or cleared):
         raise NotFoundError(
             "there is nothing of that embedding space",

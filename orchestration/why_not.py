@@ -14,7 +14,7 @@ from ragstone.contracts.tables import BRONZE_DOCUMENTS, SILVER_CHUNKS, TableSpec
 from ragstone.embedding.load import embedding_spec, load_embedder
 from ragstone.features.online import OnlineReader
 from ragstone.lake.ops import accepted_batch
-from ragstone.lake.quarantine import open_entries
+from ragstone.lake.quarantine import held_entries, open_entries
 from ragstone.lake.read import query, state
 from ragstone.runtime.errors import NotFoundError
 from ragstone.runtime.settings import Settings
@@ -115,7 +115,7 @@ def _ends(item_key: str, name: str) -> bool:
 
 
 def _not_set_aside(settings: Settings, envelope: Envelope) -> str:
-    entries = open_entries(settings.lake_root).to_pylist()
+    entries = held_entries(settings.lake_root).to_pylist()
     own = [row for row in entries if row["document_id"] == envelope.document_id]
     whole = [row for row in own if row["content_hash"] == envelope.content_hash or row["step"] == "ingest"]
     if whole:

@@ -12,7 +12,7 @@ from ragstone.contracts.records import Envelope, Principal
 from ragstone.contracts.tables import SILVER_CHUNKS, SILVER_DOCUMENTS
 from ragstone.lake.documents import bronze_state, landing_batch_of
 from ragstone.lake.ops import accepted_batch
-from ragstone.lake.quarantine import open_entries
+from ragstone.lake.quarantine import held_entries
 from ragstone.lake.read import state
 from ragstone.runtime.errors import NotFoundError
 from ragstone.runtime.settings import Settings
@@ -77,7 +77,7 @@ def _stage(
 
 
 def _reasons(settings: Settings, newest: Envelope) -> list[str]:
-    entries: list[dict[str, Any]] = open_entries(settings.lake_root).to_pylist()
+    entries: list[dict[str, Any]] = held_entries(settings.lake_root).to_pylist()
     version = (newest.document_id, newest.content_hash)
     # A row without a hash of content is a chunk's: the rest of its document goes on.
     return [row["reason"] for row in entries if (row["document_id"], row["content_hash"]) == version]

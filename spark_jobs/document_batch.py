@@ -20,6 +20,7 @@ from ragstone.contracts.tables import DOCUMENT_STATS, SILVER_CHUNKS, SILVER_DOCU
 from ragstone.lake import quarantine, read
 from ragstone.lake.delta import append_rows
 from ragstone.lake.pending_documents import DocumentState
+from ragstone.lake.quarantine_settling import settle_read_chunks
 from ragstone.runtime.settings import Settings
 from spark_jobs import small_batches
 from spark_jobs.document_task import DocumentTask
@@ -51,8 +52,8 @@ class Versions(Protocol):
         """Return what is said of each document."""
         ...
 
-    def append_chunks(self, appends: Appends) -> tuple[int, str | None]:
-        """Audit and append the chunk rows that differ; return how many were set aside and the identity of the rules."""
+    def append_chunks(self, appends: Appends) -> tuple[set[str], str | None]:
+        """Audit and append the chunk rows that differ; return the ids set aside and the identity of the rules."""
         ...
 
     def append_documents(self, appends: Appends) -> None:
@@ -117,10 +118,13 @@ def write_batch(settings: Settings, run_id: str, task: DocumentTask) -> WrittenB
         with reading as versions:
             _set_aside(root, task.step, states, versions.summaries, run_id)
             rejected_here, hash_here = versions.append_chunks(appends)
+            read_here = {state.document_id for state in states if state.has_to_be_read}
+            readable = read_here - {key for key, summary in versions.summaries.items() if summary.reason is not None}
+            settle_read_chunks(root, task.step, readable, rejected_here, run_id)
             appends.append(DOCUMENT_STATS, _changed_stats(root, states, versions.summaries, writing))
             versions.append_documents(appends)
         summaries.update(versions.summaries)
-        rejected, ruleset_hash = rejected + rejected_here, hash_here or ruleset_hash
+        rejected, ruleset_hash = rejected + len(rejected_here), hash_here or ruleset_hash
     return WrittenBatch(summaries, rejected, appends.written, appends.versions, ruleset_hash)
 
 

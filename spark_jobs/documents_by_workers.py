@@ -36,18 +36,18 @@ class _Versions:
         rows = versions.select(*SUMMARY).collect()
         self.summaries: Mapping[str, Summary] = {row.document_id: Summary(**row.asDict()) for row in rows}
 
-    def append_chunks(self, appends: Appends) -> tuple[int, str | None]:
+    def append_chunks(self, appends: Appends) -> tuple[set[str], str | None]:
         """Audit and append the chunk rows that differ, as `Versions` says."""
         changed = sum(summary.changed_chunks for summary in self.summaries.values())
         if not changed:
-            return 0, None
+            return set(), None
         candidates = chunk_rows(self._versions)
         living = document_rows(self._versions).filter("active").select("document_id")
         outcome = audit_candidates(
             candidates.sparkSession, self._settings, self._run_id, appends.step, SILVER_CHUNKS, candidates, living
         )
         self._append(appends, SILVER_CHUNKS, outcome.accepted, changed - outcome.rejected)
-        return outcome.rejected, outcome.ruleset_hash or None
+        return {key for (key,) in outcome.rejected_keys}, outcome.ruleset_hash or None
 
     def append_documents(self, appends: Appends) -> None:
         """Append the rows of silver.documents, as `Versions` says."""

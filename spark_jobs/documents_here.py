@@ -42,13 +42,13 @@ class VersionsHere:
         ]
         return cls(settings, writing.run_id, versions + _described_anew(settings, states, writing))
 
-    def append_chunks(self, appends: Appends) -> tuple[int, str | None]:
+    def append_chunks(self, appends: Appends) -> tuple[set[str], str | None]:
         """Audit and append the chunk rows that differ, as `Versions` says."""
         rows = [row for version in self._versions for row in version["chunks"]]
         living = [row for row in rows if row["active"]]
         rejected, ruleset_hash = self._audited(appends.step, living) if living else (set(), None)
         appends.append(SILVER_CHUNKS, [row for row in rows if not row["active"] or row["chunk_id"] not in rejected])
-        return len(rejected), ruleset_hash
+        return rejected, ruleset_hash
 
     def append_documents(self, appends: Appends) -> None:
         """Append the rows of silver.documents, as `Versions` says."""

@@ -15,6 +15,7 @@ from ragstone.contracts.records import StepResult
 from ragstone.contracts.tables import SILVER_CHUNKS
 from ragstone.embedding.cost import Estimate, check_cost, estimate
 from ragstone.lake.ops import OK, UNCHANGED
+from ragstone.lake.quarantine_settling import settle_chunks
 from ragstone.lake.unknown_texts import unknown_texts
 from ragstone.runtime.settings import Settings
 from spark_jobs.embedded_batch import EmbeddedBatch
@@ -33,6 +34,7 @@ def run(settings: Settings, run_id: str) -> StepResult:
     """
     task = find_task(settings, STEP)
     pending, tables_read = task.pending, {SILVER_CHUNKS.name: task.chunk_version}
+    settle_chunks(settings.lake_root, STEP, task.table, run_id)
     if task.is_done:
         return StepResult(STEP, UNCHANGED, unit="chunks", unchanged=pending.living, tables_read=tables_read)
     expected = _expected(settings, task)

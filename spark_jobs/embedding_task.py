@@ -84,11 +84,16 @@ def find_task(settings: Settings, step: str) -> EmbeddingTask:
 
 
 def _set_aside(root: Path, step: str, table: TableSpec) -> dict[str, bool]:
-    """Return by chunk_id whether an entry is open, of every chunk that was ever set aside on its way into a table."""
-    entries = quarantine.entries(root).select(["step", "dataset", "item_key", "resolved_at"]).to_pylist()
+    """Return of every chunk ever set aside on its way into a table, by id, whether it is not to be tried again."""
+    entries = quarantine.entries(root).select(["step", "dataset", "item_key", "resolved_at", "resolution"]).to_pylist()
     ours = [entry for entry in entries if (entry["step"], entry["dataset"]) == (step, table.name)]
-    open_ones = {entry["item_key"] for entry in ours if entry["resolved_at"] is None}
-    return {entry["item_key"]: entry["item_key"] in open_ones for entry in ours}
+    stays = {
+        entry["item_key"]
+        for entry in ours
+        if entry["resolution"] == quarantine.DISMISSED
+        or (entry["resolved_at"] is None and entry["resolution"] != quarantine.RETRY)
+    }
+    return {entry["item_key"]: entry["item_key"] in stays for entry in ours}
 
 
 def _changed(root: Path, committed: int | None, set_aside: Sequence[str]) -> pa.Table | None:

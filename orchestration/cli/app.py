@@ -43,7 +43,7 @@ COMMANDS: Final = (
     _entry("rebuild-bronze", "rebuild", "Replay the landing zone into bronze.", _DATA),
     _entry("documents", "documents", "List documents, delete, restore or purge one.", _DATA, is_group=True),
     _entry("quality", "quality", "Show the outcome of every rule.", _DATA),
-    _entry("quarantine", "quarantine", "See what was set aside, and why.", _DATA, is_group=True),
+    _entry("quarantine", "quarantine", "Work through what was set aside.", _DATA, is_group=True),
     _entry("features", "features", "Feature definitions; the lake against the online store.", _DATA, is_group=True),
     _entry("spaces", "spaces", "Embedding spaces: list, compare two, retire one.", _DATA, is_group=True),
     _entry("training-set", "training_set", "Join labels with the features known at their times.", _DATA),

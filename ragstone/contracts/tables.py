@@ -125,6 +125,9 @@ QUARANTINE: Final = TableSpec(
         _required("recorded_at", TIMESTAMP, "when this row was written"),
         _required("run_id", STRING, "the run that rejected or resolved it"),
         Column("resolved_at", TIMESTAMP, "set only on the resolving row; the newest row per entry_id counts"),
+        Column("resolution", STRING, "how it closed: mended, superseded, vanished or dismissed; retry while it waits"),
+        Column("resolved_by", STRING, "who asked for it, where a person did"),
+        Column("note", STRING, "why, in the words of who dismissed it"),
     ),
 )
 

@@ -1,6 +1,6 @@
 """Which documents differ from what bronze says of them: what preprocess has to do, told without reading a text.
 
-Content counts once validate has accepted its landing batch, unless that very version is in quarantine; what ends a
+Content counts once validate has accepted its landing batch, unless that very version is held in quarantine; what ends a
 document counts at once, and so does who may read it. A version that is not taken leaves the one before it alive.
 """
 
@@ -24,7 +24,7 @@ from ragstone.contracts.tables import (
     TableSpec,
 )
 from ragstone.lake import read
-from ragstone.lake.quarantine import open_entries
+from ragstone.lake.quarantine import RETRY, held_entries
 
 _TIMES: Final = ("active", "event_timestamp", "created_timestamp")
 _VERSIONED: Final = (SILVER_DOCUMENTS, DOCUMENT_ACCESS, SILVER_CHUNKS, DOCUMENT_STATS)
@@ -95,7 +95,7 @@ def pending_documents(
         "silver_access": DOCUMENT_ACCESS,
         "silver_chunks": SILVER_CHUNKS,
         "silver_stats": DOCUMENT_STATS,
-        "set_aside": open_entries(root).select(["document_id", "content_hash", "dataset"]),
+        "set_aside": held_entries(root).select(["document_id", "content_hash", "dataset", "resolution"]),
         "readers": _readers_table(readers),
     }
     parameters = (accepted_batch, chunker_hash, default_reader.parser, default_reader.parser_version)
@@ -146,7 +146,8 @@ _TEXT_DIFFERS: Final = """
         OR (d.content_hash, d.parser, d.parser_version)
             IS DISTINCT FROM (c.content_hash, coalesce(p.parser, $3), coalesce(p.parser_version, $4))
         OR NOT coalesce(k.is_current, TRUE)
-        OR (s.chunk_count > 0 AND k.living IS NULL AND j.document_id IS NULL)"""
+        OR (s.chunk_count > 0 AND k.living IS NULL AND j.document_id IS NULL)
+        OR coalesce(j.is_retried, FALSE)"""
 
 # One row per document that differs, and one without a document_id that carries the total alone.
 _SQL: Final = f"""
@@ -155,6 +156,7 @@ _SQL: Final = f"""
             SELECT {_READ_FROM_BRONZE}, row_number() OVER (PARTITION BY document_id ORDER BY landing_batch DESC) AS turn
             FROM bronze b WHERE content_hash IS NULL OR (landing_batch <= $1 AND NOT EXISTS (
                 FROM set_aside s WHERE s.document_id = b.document_id AND s.content_hash = b.content_hash
+                AND NOT (s.dataset = '{SILVER_DOCUMENTS.name}' AND coalesce(s.resolution, '') = '{RETRY}')
             ))
         ) WHERE turn = 1
     ), rights AS (
@@ -175,7 +177,8 @@ _SQL: Final = f"""
     ), versions AS (
         SELECT document_id, count(*) AS versions FROM silver_documents WHERE active GROUP BY document_id
     ), rejected_chunks AS (
-        SELECT DISTINCT document_id FROM set_aside WHERE dataset = '{SILVER_CHUNKS.name}'
+        SELECT document_id, bool_or(coalesce(resolution, '') = '{RETRY}') AS is_retried FROM set_aside
+        WHERE dataset = '{SILVER_CHUNKS.name}' GROUP BY document_id
     ), compared AS (
         SELECT c.*,
             coalesce(d.active, FALSE) AS is_open,

@@ -19,7 +19,7 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as sql
 
-from ragstone.contracts.tables import TableSpec
+from ragstone.contracts.tables import SILVER_CHUNKS, TableSpec
 from ragstone.lake import quality_reports, quarantine
 from ragstone.lake.delta import table_version
 from ragstone.lake.quality_reports import QualityReport, RuleOutcome
@@ -30,7 +30,7 @@ from ragstone.runtime.settings import Settings
 from spark_jobs.persistence import settled
 from spark_jobs.quality.deequ import FAILED_RULES, REJECTED, Verdict, judge_batch, judge_rows
 from spark_jobs.quality.measures import measurement
-from spark_jobs.quality.rejections import rejections, resolve_passed
+from spark_jobs.quality.rejections import passed_entries, rejections
 from spark_jobs.quality.rulesets import Rulesets, columns_named, load_rulesets
 
 _DEEQU_JAR: Final = re.compile(r"deequ-([^/,]+)\.jar")
@@ -69,12 +69,13 @@ class _Audit:
 
 @dataclass(frozen=True)
 class _Judgement:
-    """What Deequ found: rows judged, those that failed, and a verdict per rule."""
+    """What Deequ found: rows judged, those that failed, a verdict per rule, and entries of rows that now pass."""
 
     rows: int
     failing: Sequence[Row]
     row_verdicts: Sequence[Verdict]
     gate_verdicts: Sequence[Verdict]
+    passed_entries: Sequence[str]
 
 
 def audit_candidates(
@@ -105,28 +106,31 @@ def audit_candidates(
     _log(report, path)
     if report.verdict == quality_reports.BLOCKED:
         raise _blocked(report, path)
+    # A chunk that passes is not looked at again, so its entry closes when it is written.
+    if spec is not SILVER_CHUNKS:
+        quarantine.resolve(settings.lake_root, judgement.passed_entries, run_id)
     rejected = [tuple(row[name] for name in way.key) for row in judgement.failing]
     accepted = _without(spark, candidates, way.key, rejected)
     return AuditOutcome(accepted, judgement.rows, rejected, audit.rules.hash, path)
 
 
 def _judge(audit: _Audit, rows: DataFrame) -> _Judgement:
-    """Let Deequ judge measured rows, move failing ones to quarantine, and close entries of rows that now pass."""
+    """Let Deequ judge measured rows and move failing ones to quarantine."""
     root = audit.settings.lake_root
     _check_columns(audit.rules, rows)
     with settled(rows) as measured:
         count = measured.count()
         if count == 0:
             # Deequ fails nearly every rule on no rows at all.
-            return _Judgement(0, (), (), ())
+            return _Judgement(0, (), (), (), ())
         outcomes, row_verdicts = judge_rows(measured, audit.rules.rows)
         with settled(outcomes) as judged:
             failing = judged.filter(f"{REJECTED} = 1").collect()
             _check_applied(audit.rules, row_verdicts, failing)
             gate_verdicts = judge_batch(judged, audit.rules.gate)
-            resolve_passed(root, audit.step, audit.spec.name, judged, audit.run_id)
+            passed = passed_entries(root, audit.step, audit.spec.name, judged)
     quarantine.set_aside(root, rejections(audit.step, audit.spec.name, failing), audit.run_id)
-    return _Judgement(count, failing, row_verdicts, gate_verdicts)
+    return _Judgement(count, failing, row_verdicts, gate_verdicts, passed)
 
 
 def _living(candidates: DataFrame) -> DataFrame:

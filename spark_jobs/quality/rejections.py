@@ -30,23 +30,23 @@ def rejections(step: str, table: str, failing: Sequence[Row]) -> list[Rejection]
     ]
 
 
-def resolve_passed(root: Path, step: str, table: str, judged: DataFrame, run_id: str) -> int:
-    """Close the entries of this step and table whose very version passed this time, and return how many there were.
+def passed_entries(root: Path, step: str, table: str, judged: DataFrame) -> list[str]:
+    """Return the entries of this step and table whose very version passed this time.
 
-    A version is judged again after a gate stopped its batch, or when its rules have changed.
+    A version is judged again after a gate stopped its batch, when its rules have changed, or when somebody asked for it.
     """
     entries = {
         (entry["item_key"], entry["content_hash"]): entry["entry_id"]
-        for entry in quarantine.open_entries(root, step).to_pylist()
-        if entry["dataset"] == table
+        for entry in quarantine.held_entries(root).to_pylist()
+        if (entry["step"], entry["dataset"]) == (step, table)
     }
     if not entries:
-        return 0
+        return []
     keys = [item_key for item_key, _ in entries]
     seen = judged.filter(judged.item_key.isin(keys)).select("item_key", "content_hash", REJECTED).collect()
     passed = {(row.item_key, row.content_hash) for row in seen if not row[REJECTED]}
     failed = {(row.item_key, row.content_hash) for row in seen if row[REJECTED]}
-    return quarantine.resolve(root, [entries[version] for version in (passed - failed) & entries.keys()], run_id)
+    return [entries[version] for version in (passed - failed) & entries.keys()]
 
 
 def _reason(table: str, row: Row) -> str:

@@ -289,15 +289,29 @@ def test_a_broken_index_is_refused_by_name(command, settings):
     assert str(vectors) in told.document["error"]["where"]
 
 
-def test_quarantine_is_listed_shown_and_resolved(command, settings):
-    set_aside(settings.lake_root, [Rejection("ingest", "notes", "big.md", "the file is too large")], "run-2")
+def test_quarantine_is_listed_shown_retried_and_dismissed(command, settings):
+    big = Rejection("ingest", "notes", "big.md", "the file is too large: got 90 MiB")
+    huge = Rejection("ingest", "notes", "huge.md", "the file is too large: got 99 MiB")
+    set_aside(settings.lake_root, [big, huge], "run-2")
 
-    entry = command("--json", "quarantine", "list").document[0]
-
-    assert entry["item_key"] == "big.md"
-    assert "the file is too large" in command("quarantine", "show", entry["entry_id"]).out
-    assert command("--json", "quarantine", "resolve", entry["entry_id"]).document["closed"] is True
-    assert "nothing is set aside" in command("quarantine", "list").out
+    told = command("--json", "quarantine", "ls").document
+    entry = next(row for row in told["entries"] if row["item_key"] == "big.md")
+    assert told["reasons"] == [{"step": "ingest", "reason": "the file is too large", "entries": 2}]
+    assert "the file is too large" in command("quarantine", "show", entry["entry_id"][:12]).out
+    assert command("--json", "quarantine", "retry", entry["entry_id"], "--by", "ann").document["retried"] is True
+    told = command("--json", "quarantine", "ls").document["entries"]
+    assert {row["item_key"]: row["resolution"] for row in told} == {"big.md": "retry", "huge.md": None}
+    dismissing = ("quarantine", "dismiss", entry["entry_id"], "--why", "we have a smaller one", "--by", "bob")
+    assert command("--json", *dismissing).document["dismissed"] is True
+    assert command("--json", *dismissing).document["dismissed"] is False
+    closed = command("--json", "quarantine", "show", entry["entry_id"]).document
+    assert (closed["resolution"], closed["resolved_by"], closed["note"]) == (
+        "dismissed",
+        "bob",
+        "we have a smaller one",
+    )
+    assert "big.md" not in command("quarantine", "ls").out
+    assert "dismissed" in command("quarantine", "ls", "--all").out
     assert command("quarantine", "show", "none").code == 1
 
 

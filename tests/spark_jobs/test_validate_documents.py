@@ -75,3 +75,21 @@ def relaxed(settings, conf):
         lines = path.read_text().splitlines()
         (conf / "quality" / path.name).write_text("\n".join(line for line in lines if "mime_type" not in line))
     return settings.model_copy(update={"conf": conf})
+
+
+def test_a_retried_version_is_judged_again_and_taken_when_the_rules_allow_it(spark, settings):
+    land(settings, 1, ["good.md"])
+    land(settings, 2, ["odd.md"], mime_type="?")
+    validate(settings)
+    assert (validate(settings, "run-2").status, accepted_batch(settings.lake_root)) == ("unchanged", 2)
+    entry = quarantine.open_entries(settings.lake_root).to_pylist()[0]["entry_id"]
+
+    quarantine.retry(settings.lake_root, entry, "run-3", "ann")
+    again = validate(settings, "run-3")
+    assert (again.rows_in, again.quarantined, again.watermark) == (1, 1, 2)
+    assert quarantine.retried_entries(settings.lake_root, "validate").num_rows == 0
+
+    quarantine.retry(settings.lake_root, entry, "run-4", "ann")
+    taken = validate(relaxed(settings, settings.home.parent / "conf"), "run-4")
+    assert (taken.accepted, taken.quarantined) == (1, 0)
+    assert quarantine.entries(settings.lake_root).to_pylist()[0]["resolution"] == "mended"

@@ -182,6 +182,36 @@ def test_chunks_that_were_all_set_aside_do_not_make_a_document_pending(root):
     assert pending(root).differing == ()
 
 
+def test_a_dismissed_version_stays_out(root):
+    land(root, 1)
+    silver(root)
+    land(root, 2, content=b"# Bad")
+    rejection = Rejection("validate", "bronze.documents", GUIDE, "bad", (), GUIDE, content_hash(b"# Bad"))
+    quarantine.set_aside(root, [rejection], "run-1")
+    quarantine.dismiss(root, quarantine.entry_id(rejection), "run-2", "ann", "known")
+    assert pending(root).differing == ()
+
+
+@pytest.mark.parametrize(("dataset", "is_read"), [("bronze.documents", False), ("silver.documents", True)])
+def test_a_retried_version_is_read_again_by_the_step_that_refused_it(root, dataset, is_read):
+    land(root, 1, content=b"# Bad")
+    rejection = Rejection("validate", dataset, GUIDE, "bad", (), GUIDE, content_hash(b"# Bad"))
+    quarantine.set_aside(root, [rejection], "run-1")
+    assert pending(root).differing == ()
+    quarantine.retry(root, quarantine.entry_id(rejection), "run-2", "ann")
+    assert bool(pending(root).differing) is is_read
+
+
+def test_a_document_whose_chunk_is_retried_is_read_again(root):
+    land(root, 1)
+    silver(root)
+    rejection = Rejection("preprocess", "silver.chunks", "a" * 32, "bad", (), GUIDE, "t")
+    quarantine.set_aside(root, [rejection], "run-1")
+    assert pending(root).differing == ()
+    quarantine.retry(root, quarantine.entry_id(rejection), "run-2", "ann")
+    assert differing(root)["guide.md"].has_to_be_read
+
+
 def test_access_that_was_closed_later_than_bronze_knows_is_left_alone(root):
     land(root, 1)
     silver(root)

@@ -1,7 +1,18 @@
+from dataclasses import replace
+
 from ragstone.contracts.records import Rejection
 from ragstone.contracts.tables import QUARANTINE
 from ragstone.lake.delta import table_version
-from ragstone.lake.quarantine import entries, entry_id, open_entries, resolve, set_aside
+from ragstone.lake.quarantine import (
+    dismiss,
+    entries,
+    entry_id,
+    open_entries,
+    resolve,
+    retried_entries,
+    retry,
+    set_aside,
+)
 
 
 def rejection(item="a.md", content="1" * 64, step="ingest"):
@@ -50,3 +61,47 @@ def test_entries_of_one_step_are_told_apart(home):
     set_aside(home, [rejection(), rejection(step="preprocess")], "run-1")
     assert open_entries(home, "preprocess")["step"].to_pylist() == ["preprocess"]
     assert open_entries(home, "embed").num_rows == 0
+
+
+def state_of(home):
+    return {row["item_key"]: (row["resolution"], row["resolved_at"] is None) for row in entries(home).to_pylist()}
+
+
+def test_a_dismissed_version_is_not_entered_again_but_another_is(home):
+    set_aside(home, [rejection()], "run-1")
+    assert dismiss(home, entry_id(rejection()), "run-2", "ann", "a scan nobody needs")
+    assert not dismiss(home, entry_id(rejection()), "run-3", "bob", "again")
+    assert set_aside(home, [rejection()], "run-4") == 0
+    assert open_entries(home).num_rows == 0
+    closed = entries(home).to_pylist()[0]
+    assert (closed["resolved_by"], closed["note"], closed["run_id"]) == ("ann", "a scan nobody needs", "run-2")
+    assert set_aside(home, [rejection(content="2" * 64)], "run-5") == 1
+
+
+def test_an_item_without_known_content_stays_dismissed_for_the_same_reason_only(home):
+    set_aside(home, [rejection(content=None)], "run-1")
+    dismiss(home, entry_id(rejection(content=None)), "run-2", "ann", "known")
+    assert set_aside(home, [rejection(content=None)], "run-3") == 0
+    assert set_aside(home, [replace(rejection(content=None), reason="it may not be read")], "run-4") == 1
+
+
+def test_a_retried_entry_is_open_until_it_is_judged_and_marked_once(home):
+    set_aside(home, [rejection(), rejection("b.md")], "run-1")
+    for item in ("a.md", "b.md"):
+        assert retry(home, entry_id(rejection(item)), "run-2", "ann")
+    assert set(retried_entries(home, "ingest")["item_key"].to_pylist()) == {"a.md", "b.md"}
+    assert set_aside(home, [rejection()], "run-3") == 1
+    resolve(home, [entry_id(rejection("b.md"))], "run-3")
+    assert state_of(home) == {"a.md": (None, True), "b.md": ("mended", False)}
+    assert retried_entries(home, "ingest").num_rows == 0
+    assert not retry(home, entry_id(rejection("b.md")), "run-4", "ann")
+
+
+def test_a_dismissed_version_can_be_retried_and_mended(home):
+    set_aside(home, [rejection()], "run-1")
+    dismiss(home, entry_id(rejection()), "run-2", "ann", "known")
+    assert retry(home, entry_id(rejection()), "run-3", "bob")
+    assert state_of(home) == {"a.md": ("retry", True)}
+    dismiss(home, entry_id(rejection()), "run-4", "ann", "known")
+    assert resolve(home, [entry_id(rejection())], "run-5") == 1
+    assert state_of(home) == {"a.md": ("mended", False)}
