@@ -33,7 +33,7 @@ def rejections(step: str, table: str, failing: Sequence[Row]) -> list[Rejection]
 def passed_entries(root: Path, step: str, table: str, judged: DataFrame) -> list[str]:
     """Return the entries of this step and table whose very version passed this time.
 
-    A version is judged again after a gate stopped its batch, when its rules have changed, or when somebody asked for it.
+    A version is judged again after a gate stopped its batch, when rules have changed, or when somebody asks for it.
     """
     entries = {
         (entry["item_key"], entry["content_hash"]): entry["entry_id"]
