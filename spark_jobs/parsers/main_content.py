@@ -33,7 +33,7 @@ def _main_content(text: str) -> str | None:
 
     # Recall before precision: a line of a menu too much costs less than a paragraph too few.
     found = trafilatura.extract(
-        text,
+        _with_figures(trafilatura.load_html(text)),
         output_format="html",
         favor_recall=True,
         include_formatting=True,
@@ -42,6 +42,16 @@ def _main_content(text: str) -> str | None:
         deduplicate=False,
     )
     return _with_lines(found) if found else None
+
+
+def _with_figures(tree: etree._Element | None) -> etree._Element | None:
+    """Return a page whose listings and tables with captions are no figures: those trafilatura drops, as pictures."""
+    for figure in () if tree is None else tree.iter("figure"):
+        if next(figure.iter("pre", "code", "table"), None) is not None:
+            figure.tag = "div"
+            for caption in figure.iter("figcaption"):
+                caption.tag = "p"
+    return tree
 
 
 def _with_lines(html: str) -> str:

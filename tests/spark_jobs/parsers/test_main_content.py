@@ -41,6 +41,17 @@ def test_code_keeps_its_lines_and_code_in_a_sentence_stays_in_it():
     assert "Call pump --help for every option that it has." in document.text
 
 
+def test_listings_and_tables_with_captions_are_kept_as_pictures_are_not():
+    listing = (
+        "<figure><pre><code>pump --start\npump --stop</code></pre><figcaption>With <code>stop</code> too.</figcaption>"
+    )
+    table = "<figure><table><tr><td>red</td><td>pressure</td></tr></table></figure>"
+    document = crawled(f"<p>{LONG}</p>{listing}</figure><p>{LONG}</p>{table}<figure><img alt='A lamp'></figure>")
+    assert next(document.text[start:end] for start, end in document.kept_lines) == "pump --start\npump --stop"
+    assert "With stop too." in document.text
+    assert "pressure" in document.text.replace(LONG.strip(), "")
+
+
 @pytest.mark.parametrize("main", ["<p></p>", "<ul><li>a</li></ul>", "<h1>Only a heading</h1>"])
 def test_a_page_without_main_content_is_read_whole(main):
     text = parse(f"<html><body>{main}<p>Short.</p></body></html>".encode(), CRAWLED, "http://docs.test/").text
