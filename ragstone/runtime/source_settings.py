@@ -150,6 +150,7 @@ class CrawlSource(_Source):
     `include` and `exclude` are patterns on paths; start pages are read whatever they say. At most `max_pages` pages are
     asked for in one run, each within `timeout_s` from first to last byte. `robots.txt` is read for the first word of
     `user_agent`. `requests_per_second` holds for each host. With `allow_private` loopback and private addresses too.
+    With `content: whole` all of a page is kept, menus included, not only its main content.
     """
 
     kind: Literal["crawl"]
@@ -160,6 +161,7 @@ class CrawlSource(_Source):
     max_depth: int = Field(3, ge=0)
     max_pages: int = Field(1_000, ge=1)
     sitemaps: bool = True
+    content: Literal["main", "whole"] = "main"
     user_agent: str = "ragstone"
     requests_per_second: float = Field(1.0, gt=0)
     timeout_s: float = Field(20.0, gt=0)

@@ -174,7 +174,12 @@ def _taken(
     connector: Connector, landing: LandingZone, item: SourceItem, before: Envelope | None, content: bytes
 ) -> _Outcome:
     digest = content_hash(content)
-    if before is not None and is_alive(before) and before.content_hash == digest:
+    # The same bytes are another document where their source has them read in another way.
+    if (
+        before is not None
+        and is_alive(before)
+        and (before.content_hash, before.mime_type) == (digest, item.mime_type or before.mime_type)
+    ):
         return _Outcome(_described(connector, item, before), bytes_read=len(content))
     mime_type = item.mime_type or told_mime_type(item.source_uri, content)
     check_readable(content, mime_type)

@@ -38,6 +38,7 @@ from spark_jobs.sources.mime import CRAWLED, HTML
 
 _GONE: Final = (404, 410)
 _REFUSALS: Final = range(400, 500)
+_PAGE_KINDS: Final = (CRAWLED, HTML)
 _MAX_SITEMAPS: Final = 100
 _OUTAGES_IN_A_ROW: Final = 10
 
@@ -61,6 +62,7 @@ class Crawl:
         self._fetcher = fetcher
         self._landing = landing
         self._max_bytes = max_bytes
+        self._page_kind = CRAWLED if source.content == "main" else HTML
         self._alive = {url: envelope for url, envelope in known.items() if is_alive(envelope)}
         self._starts = [self._start_url(start) for start in source.start]
         hosts = [*map(_host, source.hosts), *(authority(start) for start in self._starts)]
@@ -111,9 +113,8 @@ class Crawl:
             return
         before = self._alive.get(visit.url)
         landed = self._landed(before)
-        version = before.source_version if before is not None and landed is not None else None
         try:
-            answer = self._fetcher.get(visit.url, conditions(version), lambda answer: answer.may_be_page)
+            answer = self._fetcher.get(visit.url, self._conditions(before, landed), lambda answer: answer.may_be_page)
             self._outages[origin(visit.url)] = 0
             yield from self._answered(visit, answer, before, landed)
         except NoAnswerError as bad:
@@ -121,6 +122,11 @@ class Crawl:
             yield from self._failed(visit, bad.got, bad.wanted, is_outage=bad.is_outage)
         except BadInputError as bad:
             yield from self._failed(visit, bad.got, bad.wanted, is_outage=False)
+
+    def _conditions(self, before: Envelope | None, landed: bytes | None) -> dict[str, str]:
+        """Return what asks for a page only if it has changed: it must be landed, and be read as settings say now."""
+        is_other_kind = before is not None and before.mime_type in _PAGE_KINDS and before.mime_type != self._page_kind
+        return {} if before is None or landed is None or is_other_kind else conditions(before.source_version)
 
     def _answered(
         self, visit: Visit, answer: Answer, before: Envelope | None, landed: bytes | None
@@ -139,7 +145,7 @@ class Crawl:
     def _unchanged(self, visit: Visit, answer: Answer, before: Envelope, landed: bytes) -> Iterator[SourceItem]:
         """Yield a page that is as it was landed; its links are those of the landed copy."""
         directives = header_directives(answer.headers, self._source.user_agent)
-        if before.mime_type == CRAWLED and not directives.nofollow:
+        if before.mime_type in _PAGE_KINDS and not directives.nofollow:
             self._add_links(visit, self._facts(landed, visit.url).links)
         if not directives.noindex and self._scope.takes(visit.url):
             yield SourceItem(visit.url, visit.url, modified_at=before.source_modified_at, version=before.source_version)
@@ -179,7 +185,7 @@ class Crawl:
                 modified_at=http_date(answer.headers.get("Last-Modified", "")),
                 version=answer.version,
                 content=answer.content,
-                mime_type=CRAWLED if kind == HTML else kind,
+                mime_type=self._page_kind if kind == HTML else kind,
             )
 
     def _gives_way(self, visit: Visit, canonical: str | None) -> bool:
@@ -223,7 +229,7 @@ class Crawl:
         """Follow what the landed copy of a page links to. Return whether there is one."""
         before = self._alive.get(visit.url)
         landed = self._landed(before)
-        if before is not None and landed is not None and before.mime_type == CRAWLED:
+        if before is not None and landed is not None and before.mime_type in _PAGE_KINDS:
             self._add_links(visit, self._facts(landed, visit.url).links)
         return landed is not None
 

@@ -98,6 +98,13 @@ def test_a_page_that_cannot_be_had_stays_and_so_does_what_only_it_links_to(web, 
         assert (scan.vanished, scan.unchanged) == (0, 2)
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_new_page_that_is_shown_to_others_alone_is_passed_over(web, crawl, status):
+    web.pages |= {"http://docs.test/": html("start", "/a"), "http://docs.test/a": Response("no", status)}
+    scan = crawl().look()
+    assert (len(scan.envelopes), scan.rejections) == (1, [])
+
+
 def test_where_a_page_with_unknown_links_fails_known_pages_are_asked_for_themselves(web, crawl):
     web.pages |= {
         "http://docs.test/": html("start", "/hub"),
@@ -352,4 +359,23 @@ def test_who_may_read_a_page_changes_though_it_cannot_be_read_now(web, crawl):
     assert {one.source_uri[-1]: one.change for one in scan.envelopes} == {"/": "access", "a": "access", "b": "access"}
     # Whatever was set aside and whatever changed is accounted for, each by itself.
     assert scan.items == len(scan.envelopes) + len(scan.rejections) + scan.unchanged
+    assert source.changes() == {}
+
+
+def test_another_way_of_reading_pages_reaches_pages_that_have_not_changed(web, crawl):
+    def answer(request):
+        return Response(html("start", "/a"), headers={"Content-Type": "text/html", "ETag": '"1"'}).make_conditional(
+            request
+        )
+
+    web.pages |= {"http://docs.test/": answer, "http://docs.test/a": html("a")}
+    source = crawl()
+    source.look()
+    source.settings["content"] = "whole"
+    scan = source.look()
+    assert [(one.source_uri, one.change, one.mime_type) for one in scan.envelopes] == [
+        ("http://docs.test/", "fetched", "text/html"),
+        ("http://docs.test/a", "fetched", "text/html"),
+    ]
+    assert (scan.changed, scan.new) == (2, 0)
     assert source.changes() == {}

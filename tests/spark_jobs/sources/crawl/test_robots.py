@@ -38,7 +38,7 @@ def test_a_robots_file_that_is_not_there_allows_everything(web, crawl, status):
     assert len(crawl().look().envelopes) == 5
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [429, 500, 501, 503])
 def test_a_robots_file_that_cannot_be_read_forbids_everything(web, crawl, status):
     site(web, Response("no", status))
     with pytest.raises(DependencyUnavailableError) as refused:
