@@ -15,6 +15,7 @@ from tests.fake_embeddings import fake_embeddings
 
 
 @pytest.mark.spark
+@pytest.mark.full
 def test_a_space_behind_an_api_is_filled_by_workers_once_and_beside_the_others(spark, home):
     with fake_embeddings() as api:
         bought = {

@@ -72,6 +72,7 @@ def test_what_spark_leaves_lies_below_the_home(settings: Settings):
 
 
 @pytest.mark.spark
+@pytest.mark.full
 def test_plain_spark_submit_takes_them_over_and_says_nothing_on_a_healthy_run(tmp_path: Path):
     # Blanks in the path are what breaks option lists and properties files.
     settings = load_settings(home=tmp_path / "a home")
