@@ -42,7 +42,7 @@ COMMANDS: Final = (
     _entry("maintain", "maintain", "Migrate, compact and vacuum tables; prune old files.", _DATA),
     _entry("rebuild-bronze", "rebuild", "Replay the landing zone into bronze.", _DATA),
     _entry("documents", "documents", "List documents, delete, restore or purge one.", _DATA, is_group=True),
-    _entry("quality", "quality", "Show the outcome of every rule.", _DATA),
+    _entry("quality", "quality", "What the rules said; metrics over time.", _DATA, is_group=True),
     _entry("quarantine", "quarantine", "Work through what was set aside.", _DATA, is_group=True),
     _entry("features", "features", "Feature definitions; the lake against the online store.", _DATA, is_group=True),
     _entry("spaces", "spaces", "Embedding spaces: list, compare two, retire one.", _DATA, is_group=True),

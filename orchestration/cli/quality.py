@@ -1,17 +1,23 @@
-"""`ragstone quality`: what the rules said, run by run."""
+"""`ragstone quality`: what the rules said, run by run, and how metrics went over time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from orchestration.cli.invocation import invocation
 from orchestration.cli.output import emit, table
+from ragstone.runtime.errors import NotFoundError
 
-app = typer.Typer()
+if TYPE_CHECKING:
+    from ragstone.lake.metric_history import Point
+
+app = typer.Typer(help="What the rules said, run by run, and how metrics went over time.")
 
 _OUTCOMES = """
     SELECT run_id, dataset, kind, rule, outcome, failed_rows, reason, recorded_at FROM results
@@ -19,7 +25,7 @@ _OUTCOMES = """
     ORDER BY dataset, kind, rule"""
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def quality(
     context: typer.Context,
     run: Annotated[str, typer.Option("--run", help="One run; by default the newest of each dataset.")] = "",
@@ -31,6 +37,8 @@ def quality(
     from ragstone.lake.quality_reports import list_reports, read_report
     from ragstone.lake.read import query
 
+    if context.invoked_subcommand is not None:
+        return
     options = invocation(context)
     settings = options.settings()
     if report:
@@ -64,3 +72,69 @@ def quality(
             screen.print(table(title, names, audits))
 
     emit(options, {"outcomes": outcomes, "metrics": measured, "reports": [audit.name for audit in reports]}, show)
+
+
+@app.command()
+def history(
+    context: typer.Context,
+    metric: Annotated[str, typer.Argument(help="A metric, such as Column.token_count.Mean; --metrics names them.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="One dataset, where several have the metric.")] = "",
+) -> None:
+    """Draw a metric over its accepted runs, and say whether the newest is out of line with those before."""
+    from ragstone.lake.metric_history import anomaly, points
+
+    options = invocation(context)
+    root = options.settings().lake_root
+    found = points(root, dataset or None, metric, accepted=True)
+    if not found:
+        known = sorted({point.metric for point in points(root, dataset or None)})
+        raise NotFoundError(
+            "no accepted run has measured this",
+            got=metric,
+            wanted=", ".join(known) or "a metric, which ragstone run measures",
+            next_step="ragstone quality --metrics",
+        )
+    series = {name: [point for point in found if point.dataset == name] for name in {point.dataset for point in found}}
+    told = {
+        name: anomaly(measured[-1].value, [point.value for point in measured[:-1]]) for name, measured in series.items()
+    }
+
+    def show(screen: Console) -> None:
+        for name, measured in sorted(series.items()):
+            screen.print(_chart(f"{metric} of {name}", measured))
+            screen.print(str(told[name] or f"the newest, {measured[-1].value:.6g}, is in line"))
+
+    emit(options, [{"dataset": name, "points": series[name], "anomaly": told[name]} for name in sorted(series)], show)
+
+
+@app.command()
+def page(
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file; by default reports/quality.html at home.")
+    ] = None,
+) -> None:
+    """Write one static page with every rule's last outcome, open quarantine entries and the trend of every metric."""
+    from orchestration.quality_page import quality_page
+
+    options = invocation(context)
+    settings = options.settings()
+    path = out or settings.reports_root / "quality.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(quality_page(settings), "utf-8")
+    emit(options, {"page": path}, lambda screen: screen.print(f"written: {path}"))
+
+
+def _chart(title: str, measured: Sequence[Point]) -> str:
+    import plotext
+
+    figure = plotext.figure.clear()
+    figure.plot_size(100, 18)
+    figure.title(title)
+    line = figure.signal([point.value for point in measured])
+    line.lines()
+    figure.draw(line)
+    ends = {1: measured[0], len(measured): measured[-1]}
+    figure.ruler("x").ticks(list(ends), [f"{point.recorded_at:%F %H:%M}" for point in ends.values()])
+    # Rich escapes colours that are no markup of its own.
+    return str(figure.build().string(colorless=True))

@@ -87,7 +87,7 @@ def points(root: Path, dataset: str | None = None, metric: str | None = None, ac
     """Return what was measured, oldest first: of one dataset, of one metric, in accepted runs alone, or all of it."""
     rows = read.query(
         root,
-        f"""SELECT run_id, dataset, metric, value, accepted, recorded_at FROM metrics
+        """SELECT run_id, dataset, metric, value, accepted, recorded_at FROM metrics
         WHERE coalesce($1, dataset) = dataset AND coalesce($2, metric) = metric AND (accepted OR NOT $3)
         ORDER BY recorded_at, run_id, dataset, metric""",
         (dataset, metric, accepted),
