@@ -15,7 +15,9 @@ from orchestration.cli.output import emit, table
 from ragstone.runtime.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from ragstone.contracts.tables import TableSpec
     from ragstone.lake.metric_history import Point
+    from ragstone.runtime.settings import Settings
 
 app = typer.Typer(help="What the rules said, run by run, and how metrics went over time.")
 
@@ -123,6 +125,40 @@ def page(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(quality_page(settings), "utf-8")
     emit(options, {"page": path}, lambda screen: screen.print(f"written: {path}"))
+
+
+@app.command()
+def suggest(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="bronze.documents, silver.chunks or silver.embeddings.")],
+) -> None:
+    """Profile a table and draft rules that its rows keep: something to read and change, printed as DQDL."""
+    from ragstone.lake.profiles import profile
+    from ragstone.lake.rule_drafts import draft
+
+    options = invocation(context)
+    settings = options.settings()
+    found = profile(settings.lake_root, dataset, _profiled_table(settings, dataset))
+    if found.rows == 0:
+        raise NotFoundError(
+            "there are no rows to draft rules from", where=dataset, got="0 rows", next_step="ragstone run"
+        )
+    text = draft(found)
+    emit(options, {"profile": found, "rules": text}, lambda _: typer.echo(text, nl=False))
+
+
+def _profiled_table(settings: Settings, dataset: str) -> TableSpec:
+    from ragstone.contracts.tables import BRONZE_DOCUMENTS, SILVER_CHUNKS, embeddings
+    from ragstone.embedding.load import embedding_spec
+    from ragstone.lake.profiles import profiled_datasets
+
+    if dataset not in profiled_datasets():
+        raise NotFoundError("no rules are applied to this", got=dataset, wanted=", ".join(profiled_datasets()))
+    known = {spec.name: spec for spec in (BRONZE_DOCUMENTS, SILVER_CHUNKS)}
+    if dataset in known:
+        return known[dataset]
+    encoder = embedding_spec(settings)
+    return embeddings(encoder.space, encoder.dim)
 
 
 def _chart(title: str, measured: Sequence[Point]) -> str:

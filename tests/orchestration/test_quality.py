@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 from ragstone.contracts.records import Rejection
+from ragstone.contracts.tables import SILVER_CHUNKS
 from ragstone.lake.quality_reports import QualityReport, RuleOutcome, record_report
 from ragstone.lake.quarantine import set_aside
+from spark_jobs.quality.dqdl import rules_in
+from tests.factories import make_chunk_row, write_rows
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 METRIC = "Column.token_count.Mean"
@@ -78,6 +81,16 @@ def test_a_home_without_runs_has_a_page_too(command, settings):
     written = command("--json", "quality", "page").document["page"]
     assert written == str(settings.reports_root / "quality.html")
     assert "<h1>Quality</h1>" in (settings.reports_root / "quality.html").read_text()
+
+
+def test_the_command_prints_a_file_of_rules(command, settings):
+    write_rows(settings.lake_root, SILVER_CHUNKS, [make_chunk_row()])
+    told = command("quality", "suggest", "silver.chunks")
+    assert told.code == 0
+    assert "RowCount > 0" in rules_in(told.out, "draft")
+    assert command("--json", "quality", "suggest", "silver.chunks").document["profile"]["rows"] == 1
+    assert command("quality", "suggest", "bronze.documents").code == 1
+    assert command("quality", "suggest", "gold.documents").code == 1
 
 
 def elements(text):
