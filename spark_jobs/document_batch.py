@@ -44,6 +44,11 @@ class Summary:
     changed_chunks: int
 
 
+def chunk_counts(summaries: Mapping[str, Summary]) -> dict[str, int]:
+    """Return how many chunks each document gives that lives and could be read, by document_id."""
+    return {key: summary.chunk_count for key, summary in summaries.items() if summary.chunk_count is not None}
+
+
 class Versions(Protocol):
     """Documents as they were read, wherever that was: a summary of each by document_id, and the rows they add."""
 

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pyspark.sql import DataFrame, SparkSession
 
 from ragstone.contracts.tables import SILVER_CHUNKS, SILVER_DOCUMENTS, TableSpec
+from ragstone.lake.chunk_counts import chunk_count_facts
 from ragstone.lake.pending_documents import DocumentState, known_chunks
 from ragstone.runtime.settings import Settings
 from spark_jobs import lake
-from spark_jobs.document_batch import Appends, Summary
+from spark_jobs.document_batch import Appends, Summary, chunk_counts
 from spark_jobs.document_task import balanced
 from spark_jobs.document_versions import Writing
 from spark_jobs.persistence import persisted
@@ -42,9 +43,17 @@ class _Versions:
         if not changed:
             return set(), None
         candidates = chunk_rows(self._versions)
-        living = document_rows(self._versions).filter("active").select("document_id")
+        living = document_rows(self._versions).filter("active").select("document_id", "source", "language")
+        facts = chunk_count_facts(self._settings.lake_root, chunk_counts(self.summaries))
         outcome = audit_candidates(
-            candidates.sparkSession, self._settings, self._run_id, appends.step, SILVER_CHUNKS, candidates, living
+            candidates.sparkSession,
+            self._settings,
+            self._run_id,
+            appends.step,
+            SILVER_CHUNKS,
+            candidates,
+            living,
+            facts,
         )
         self._append(appends, SILVER_CHUNKS, outcome.accepted, changed - outcome.rejected)
         return {key for (key,) in outcome.rejected_keys}, outcome.ruleset_hash or None

@@ -15,12 +15,14 @@ import pyarrow as pa
 from ragstone.contracts.state import newest_rows_sql
 from ragstone.contracts.tables import DOCUMENT_STATS, SILVER_CHUNKS, SILVER_DOCUMENTS, TableSpec
 from ragstone.lake import read
+from ragstone.lake.chunk_counts import chunk_count_facts
 from ragstone.lake.delta import rows_to_table
 from ragstone.lake.pending_documents import DocumentState, known_chunks
 from ragstone.runtime.settings import Settings
-from spark_jobs.document_batch import Appends, Summary
+from spark_jobs.document_batch import Appends, Summary, chunk_counts
 from spark_jobs.document_versions import Writing, read_version
 
+_PARENTS: Final = pa.schema([(name, pa.string()) for name in ("document_id", "source", "language")])
 _COUNTED: Final = ("title", "language", "char_count", "chunk_count", "token_count")
 
 
@@ -63,9 +65,10 @@ class VersionsHere:
 
         spark = open_session(self._settings)
         candidates = driver_frame(spark, rows_to_table(SILVER_CHUNKS, chunks))
-        living = [version["document_id"] for version in self._versions if (version.get("document") or {}).get("active")]
-        parents = driver_frame(spark, pa.table({"document_id": pa.array(living, pa.string())}))
-        outcome = audit_candidates(spark, self._settings, self._run_id, step, SILVER_CHUNKS, candidates, parents)
+        documents = [version["document"] for version in self._versions if (version.get("document") or {}).get("active")]
+        parents = driver_frame(spark, pa.Table.from_pylist(documents, _PARENTS))
+        facts = chunk_count_facts(self._settings.lake_root, chunk_counts(self.summaries))
+        outcome = audit_candidates(spark, self._settings, self._run_id, step, SILVER_CHUNKS, candidates, parents, facts)
         return {key for (key,) in outcome.rejected_keys}, outcome.ruleset_hash
 
 

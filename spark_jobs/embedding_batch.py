@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
-from ragstone.contracts.tables import SILVER_CHUNKS
+from ragstone.contracts.tables import SILVER_CHUNKS, SILVER_DOCUMENTS
 from ragstone.lake.pending_embeddings import pending_sql
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
@@ -18,6 +18,7 @@ from spark_jobs.embedded_batch import EmbeddedBatch
 from spark_jobs.embedding_task import EmbeddingTask
 from spark_jobs.persistence import detached, persisted
 from spark_jobs.quality.audit import audit_candidates
+from spark_jobs.quality.rulesets import EMBEDDINGS, sources_with_rules
 from spark_jobs.session import open_session
 from spark_jobs.transforms.embeddings import (
     VECTOR_SCHEMA,
@@ -34,7 +35,7 @@ def embed_batch(settings: Settings, run_id: str, task: EmbeddingTask) -> Embedde
     spark, root = open_session(settings), settings.lake_root
     chunks = lake.read_table(spark, root, SILVER_CHUNKS, task.chunk_version)
     rows = lake.read_table(spark, root, task.table)
-    living = lake.state(spark, root, SILVER_CHUNKS).select("chunk_id")
+    living = _living(spark, settings)
     with ExitStack() as kept:
         pending = kept.enter_context(persisted(detached(_pending(spark, chunks, rows, task))))
         known = _known(pending, rows, task)
@@ -47,6 +48,15 @@ def embed_batch(settings: Settings, run_id: str, task: EmbeddingTask) -> Embedde
         accepted = outcome.accepted.select(*task.table.column_names)
         version = lake.append(accepted, root, task.table, task.transaction)
     return EmbeddedBatch(version, outcome.rejected, outcome.ruleset_hash, details)
+
+
+def _living(spark: SparkSession, settings: Settings) -> DataFrame:
+    """Return the chunk_id of every living chunk, and its source where rules ask for it."""
+    chunks = lake.state(spark, settings.lake_root, SILVER_CHUNKS)
+    if not sources_with_rules(settings, EMBEDDINGS):
+        return chunks.select("chunk_id")
+    documents = lake.state(spark, settings.lake_root, SILVER_DOCUMENTS).select("document_id", "source")
+    return chunks.select("chunk_id", "document_id").join(documents, "document_id", "left")
 
 
 def _pending(spark: SparkSession, chunks: DataFrame, rows: DataFrame, task: EmbeddingTask) -> DataFrame:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ragstone.contracts.identity import embedding_key
 from ragstone.contracts.state import state_sql
-from ragstone.contracts.tables import SILVER_CHUNKS
+from ragstone.contracts.tables import SILVER_CHUNKS, SILVER_DOCUMENTS
 from ragstone.embedding.load import load_embedder
 from ragstone.lake import read
 from ragstone.lake.delta import append_tombstones
@@ -28,6 +28,7 @@ from ragstone.runtime.settings import Settings
 from spark_jobs import small_batches
 from spark_jobs.embedded_batch import EmbeddedBatch
 from spark_jobs.embedding_task import EmbeddingTask
+from spark_jobs.quality.rulesets import EMBEDDINGS, sources_with_rules
 
 _Vectors = Mapping[str, Sequence[float]]
 
@@ -138,10 +139,13 @@ def _append(
 
 
 def _living_chunks(settings: Settings, chunk_ids: Sequence[str]) -> pa.Table:
-    """Return those of the chunks that live, as a table with a column chunk_id."""
-    return read.query(
-        settings.lake_root,
-        f"SELECT chunk_id FROM ({state_sql(SILVER_CHUNKS, 'chunks')}) WHERE chunk_id IN (SELECT chunk_id FROM wanted)",
-        chunks=SILVER_CHUNKS,
-        wanted=pa.table({"chunk_id": pa.array(chunk_ids, pa.string())}),
-    )
+    """Return those of the chunks that live, as a table with a column chunk_id, and their source where rules ask."""
+    root, wanted = settings.lake_root, pa.table({"chunk_id": pa.array(chunk_ids, pa.string())})
+    living = f"({state_sql(SILVER_CHUNKS, 'chunks')})"
+    if not sources_with_rules(settings, EMBEDDINGS):
+        sql = f"SELECT chunk_id FROM {living} WHERE chunk_id IN (SELECT chunk_id FROM wanted)"
+        return read.query(root, sql, chunks=SILVER_CHUNKS, wanted=wanted)
+    sql = f"""SELECT c.chunk_id, d.source FROM {living} c
+        LEFT JOIN ({state_sql(SILVER_DOCUMENTS, "documents")}) d USING (document_id)
+        WHERE c.chunk_id IN (SELECT chunk_id FROM wanted)"""
+    return read.query(root, sql, chunks=SILVER_CHUNKS, documents=SILVER_DOCUMENTS, wanted=wanted)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,13 +22,18 @@ FAILED: Final = "failed"
 BLOCKED: Final = "blocked"
 GATE: Final = "gate"
 ROW: Final = "row"
+WARN: Final = "warn"
+ANOMALY: Final = "anomaly"
+# What a rule does that is not kept: stop the batch, set the row aside, or be told of.
+SEVERITIES: Final = {GATE: "block", ROW: "quarantine", WARN: "warn", ANOMALY: "warn"}
 
 
 @dataclass(frozen=True)
 class RuleOutcome:
-    """What became of one rule. `kind` is gate or row, `outcome` passed or failed; `rule` is the rule as written.
+    """What became of one rule. `outcome` is passed or failed; `rule` is the rule as written.
 
-    `failed_rows` counts the rows that broke a row rule and is 0 for a gate rule. `reason` is Deequ's own sentence.
+    `kind` is gate, row, warn or anomaly: a metric held against its own history. `failed_rows` counts the rows that
+    broke a row rule and is 0 for all others. `reason` is Deequ's own sentence, or how far a metric is off.
     """
 
     kind: str
@@ -37,13 +42,19 @@ class RuleOutcome:
     failed_rows: int = 0
     reason: str | None = None
 
+    @property
+    def severity(self) -> str:
+        """Return what the rule does when it is not kept: block, quarantine or warn."""
+        return SEVERITIES[self.kind]
+
 
 @dataclass(frozen=True)
 class QualityReport:
     """One audit: `rows` were looked at, `rejected` of them set aside, and the gate `passed` or `blocked` the rest.
 
     `table_version` is the version of the dataset's table before the audit, -1 when there was none. `metrics` are
-    Deequ's, by name, such as `Column.text_hash.Uniqueness`; one that is not a finite number is None.
+    Deequ's, by name, such as `Column.text_hash.Uniqueness`; one that is not a finite number is None. `mean_sample` has
+    the means of the first elements of a batch of vectors, for the next to be held against.
     """
 
     run_id: str
@@ -59,6 +70,7 @@ class QualityReport:
     engine: Mapping[str, str]
     rules: tuple[RuleOutcome, ...]
     metrics: Mapping[str, float | None]
+    mean_sample: Sequence[float] = ()
 
     @property
     def name(self) -> str:
@@ -69,6 +81,11 @@ class QualityReport:
     def failed_gate_rules(self) -> tuple[str, ...]:
         """Return the gate rules that failed, as written; empty when the verdict is passed."""
         return tuple(rule.rule for rule in self.rules if rule.kind == GATE and rule.outcome == FAILED)
+
+    @property
+    def warnings(self) -> tuple[RuleOutcome, ...]:
+        """Return the rules that were not kept and only warn."""
+        return tuple(rule for rule in self.rules if rule.severity == "warn" and rule.outcome == FAILED)
 
 
 def record_report(settings: Settings, report: QualityReport) -> Path:
@@ -102,6 +119,16 @@ def list_reports(reports: Path, run_id: str | None = None) -> list[QualityReport
     """Return all reports in the folder, or those of one run, newest first. Raises ContractError for a broken one."""
     found = [_load(path) for path in reports.glob(f"{run_id}-*.json" if run_id else "*.json")]
     return sorted(found, key=lambda report: (report.recorded_at, report.name), reverse=True)
+
+
+def last_mean_sample(reports: Path, dataset: str) -> Sequence[float]:
+    """Return the `mean_sample` of the newest accepted report of a dataset that has one, empty when none has."""
+    # A run's name begins with its time, so the newest comes first.
+    for path in sorted(reports.glob(f"*-{dataset}.json"), reverse=True):
+        report = _load(path)
+        if report.verdict == PASSED and report.mean_sample:
+            return report.mean_sample
+    return ()
 
 
 def read_report(reports: Path, name: str) -> QualityReport:

@@ -56,6 +56,12 @@ QUALITY_CHECK_FAILURES: Final = Counter(
     ["check"],
     registry=REGISTRY,
 )
+QUALITY_WARNINGS: Final = Counter(
+    "ragstone_quality_warnings",
+    "Rules that were not kept and only warn, by dataset.",
+    ["check"],
+    registry=REGISTRY,
+)
 
 # The chat service.
 API_RESPONSE_TIME_SECONDS: Final = Histogram(

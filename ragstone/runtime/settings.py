@@ -59,6 +59,12 @@ class ChunkingSettings(_Section):
     overflow: Literal["refuse", "window_mean"] = "refuse"
 
 
+class QualitySettings(_Section):
+    """What the audits measure. `repetition` tells near duplicates and boilerplate among the chunks of one batch."""
+
+    repetition: bool = True
+
+
 class EncoderSettings(_Section):
     """One encoder. Prefixes go before each text and are part of what vectors mean, as model and precision are.
 
@@ -200,6 +206,7 @@ class Settings(_Section):
     ingest: IngestSettings = IngestSettings()
     parsing: ParsingSettings = ParsingSettings()
     chunking: ChunkingSettings = ChunkingSettings()
+    quality: QualitySettings = QualitySettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
     spark: SparkSettings = SparkSettings()
     redis: RedisSettings = RedisSettings()

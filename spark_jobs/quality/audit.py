@@ -1,8 +1,9 @@
 """The audit: candidate rows are judged by Deequ before they are appended (write, audit, publish).
 
 Rows that break a row rule go to quarantine with the rules they broke. When a rule of the gate is broken, nothing may be
-appended. Tombstones are not judged, and where there are no other rows there is no gate to pass. Whatever the verdict,
-its rules and metrics go to the ops tables and into one JSON report.
+appended. A rule that only warns, and a metric far from its history, are told of and stop nothing. Tombstones are not
+judged, and where there are no other rows there is no gate to pass. Whatever the verdict, its rules and metrics go to
+the ops tables and into one JSON report.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,20 +21,25 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as sql
 
 from ragstone.contracts.tables import SILVER_CHUNKS, TableSpec
+from ragstone.embedding.load import embedding_spec
 from ragstone.lake import quality_reports, quarantine
 from ragstone.lake.delta import table_version
+from ragstone.lake.metric_history import anomalies
 from ragstone.lake.quality_reports import QualityReport, RuleOutcome
 from ragstone.runtime.errors import ConfigError, QualityGateError
 from ragstone.runtime.logging import get_logger
-from ragstone.runtime.metrics import QUALITY_CHECK_FAILURES
+from ragstone.runtime.metrics import QUALITY_CHECK_FAILURES, QUALITY_WARNINGS
 from ragstone.runtime.settings import Settings
 from spark_jobs.persistence import settled
+from spark_jobs.quality.batch_facts import BatchFacts, batch_facts, mean_drift, with_facts
 from spark_jobs.quality.deequ import FAILED_RULES, REJECTED, Verdict, judge_batch, judge_rows
-from spark_jobs.quality.measures import measurement
+from spark_jobs.quality.measures import SAMPLED_ELEMENTS, Measurement, measurement
 from spark_jobs.quality.rejections import passed_entries, rejections
+from spark_jobs.quality.repetition import LEAST_ROWS
 from spark_jobs.quality.rulesets import Rulesets, columns_named, load_rulesets
 
 _DEEQU_JAR: Final = re.compile(r"deequ-([^/,]+)\.jar")
+_NO_FACTS: Final[Mapping[str, float | None]] = {}
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,17 @@ class _Audit:
 
 @dataclass(frozen=True)
 class _Judgement:
-    """What Deequ found: rows judged, those that failed, a verdict per rule, and entries of rows that now pass."""
+    """What Deequ found: rows judged, those that failed, a verdict per rule, and entries of rows that now pass.
+
+    `mean_sample` has the means of the first elements of the vectors that were judged.
+    """
 
     rows: int
     failing: Sequence[Row]
     row_verdicts: Sequence[Verdict]
     gate_verdicts: Sequence[Verdict]
+    warn_verdicts: Sequence[Verdict]
+    mean_sample: Sequence[float]
     passed_entries: Sequence[str]
 
 
@@ -86,19 +97,21 @@ def audit_candidates(
     spec: TableSpec,
     candidates: DataFrame,
     parents: DataFrame | None = None,
+    facts: Mapping[str, float | None] = _NO_FACTS,
 ) -> AuditOutcome:
     """Judge candidate rows of a table and return those that may be appended.
 
     `candidates` has the spec's columns, and perhaps others; it is read twice, by the audit and by the append, so it
     must give the same rows each time and is best persisted when it is costly. `parents` holds, under the same column
     name, the keys that candidates must refer to: document_id of every living document for chunks, chunk_id of every
-    living chunk for embeddings. Raises QualityGateError when a gate rule fails; rejected rows are in quarantine then
-    too. Raises ConfigError for rules that cannot be read.
+    living chunk for embeddings; it must carry their source where a source has rules of its own. `facts` are what the
+    caller knows of the batch as a whole, by the names in `measures.Measurement`. Raises QualityGateError when a gate
+    rule fails; rejected rows are in quarantine then too. Raises ConfigError for rules that cannot be read.
     """
     started = time.perf_counter()
     way = measurement(spec)
     audit = _Audit(settings, run_id, step, spec, load_rulesets(settings, way.dataset))
-    judgement = _judge(audit, way.measure(_living(candidates), parents, settings))
+    judgement = _judge(audit, way, way.measure(_living(candidates), parents, settings), facts)
     if judgement.rows == 0:
         return AuditOutcome(candidates, 0, (), audit.rules.hash, None)
     report = _report(spark, audit, judgement, time.perf_counter() - started)
@@ -114,33 +127,43 @@ def audit_candidates(
     return AuditOutcome(accepted, judgement.rows, rejected, audit.rules.hash, path)
 
 
-def _judge(audit: _Audit, rows: DataFrame) -> _Judgement:
+def _judge(audit: _Audit, way: Measurement, rows: DataFrame, given: Mapping[str, float | None]) -> _Judgement:
     """Let Deequ judge measured rows and move failing ones to quarantine."""
-    root = audit.settings.lake_root
-    _check_columns(audit.rules, rows)
+    root, sampled = audit.settings.lake_root, SAMPLED_ELEMENTS if "sample" in rows.columns else 0
     with settled(rows) as measured:
-        count = measured.count()
-        if count == 0:
+        batch = batch_facts(measured, sampled, tell_sources=bool(audit.rules.sources))
+        if batch.rows == 0:
             # Deequ fails nearly every rule on no rows at all.
-            return _Judgement(0, (), (), (), ())
-        outcomes, row_verdicts = judge_rows(measured, audit.rules.rows)
+            return _Judgement(0, (), (), (), (), (), ())
+        rules = audit.rules.applying_to(batch.sources)
+        _check_columns(rules, measured, way.facts)
+        outcomes, row_verdicts = judge_rows(measured.drop("sample"), rules.rows)
         with settled(outcomes) as judged:
             failing = judged.filter(f"{REJECTED} = 1").collect()
-            _check_applied(audit.rules, row_verdicts, failing)
-            gate_verdicts = judge_batch(judged, audit.rules.gate)
+            _check_applied(rules, row_verdicts, failing)
+            facts = {**given, **_drift(audit, batch)}
+            gate_verdicts, warn_verdicts = judge_batch(with_facts(judged, way.facts, facts), rules.gate, rules.warn)
             passed = passed_entries(root, audit.step, audit.spec.name, judged)
     quarantine.set_aside(root, rejections(audit.step, audit.spec.name, failing), audit.run_id)
-    return _Judgement(count, failing, row_verdicts, gate_verdicts, passed)
+    return _Judgement(batch.rows, failing, row_verdicts, gate_verdicts, warn_verdicts, batch.mean_sample, passed)
+
+
+def _drift(audit: _Audit, batch: BatchFacts) -> dict[str, float | None]:
+    """Return how far the mean of the vectors is from that of the last accepted run, where there are vectors."""
+    if not batch.mean_sample:
+        return {}
+    before = quality_reports.last_mean_sample(audit.settings.reports_root, audit.spec.name)
+    return {"mean_drift": mean_drift(before, batch.mean_sample, embedding_spec(audit.settings).dim)}
 
 
 def _living(candidates: DataFrame) -> DataFrame:
     return candidates.filter("active") if "active" in candidates.columns else candidates
 
 
-def _check_columns(rules: Rulesets, measured: DataFrame) -> None:
+def _check_columns(rules: Rulesets, measured: DataFrame, facts: Sequence[str]) -> None:
     """Raise ConfigError for a rule about a column there is not: Deequ would blame every row for it."""
-    of_rows, of_gate = columns_named(rules.rows), columns_named(rules.gate)
-    unknown = (of_rows | of_gate - {REJECTED}) - set(measured.columns)
+    of_rows, of_batch = (columns_named("\n".join(kinds)) for kinds in (rules.rows, (*rules.gate, *rules.warn)))
+    unknown = (of_rows | of_batch - {REJECTED, *facts}) - set(measured.columns)
     if unknown:
         raise ConfigError(
             "a rule names a column that is not measured",
@@ -183,7 +206,10 @@ def _report(spark: SparkSession, audit: _Audit, judgement: _Judgement, seconds: 
     # Deequ may pass a rule whose column is null somewhere, and fail just those rows: the rows decide.
     row_outcomes = [_outcome(quality_reports.ROW, verdict, failed[verdict.rule]) for verdict in judgement.row_verdicts]
     gate_outcomes = [_outcome(quality_reports.GATE, verdict, 0) for verdict in judgement.gate_verdicts]
-    verdicts = (*judgement.row_verdicts, *judgement.gate_verdicts)
+    warn_outcomes = [_outcome(quality_reports.WARN, verdict, 0) for verdict in judgement.warn_verdicts]
+    verdicts = (*judgement.row_verdicts, *judgement.gate_verdicts, *judgement.warn_verdicts)
+    metrics = {name: value for verdict in verdicts for name, value in verdict.metrics.items()}
+    anomaly_outcomes = _anomalies(audit, judgement.rows, metrics)
     return QualityReport(
         run_id=audit.run_id,
         step=audit.step,
@@ -196,9 +222,28 @@ def _report(spark: SparkSession, audit: _Audit, judgement: _Judgement, seconds: 
         recorded_at=datetime.now(UTC),
         seconds=round(seconds, 3),
         engine=_engine(spark),
-        rules=(*gate_outcomes, *row_outcomes),
-        metrics={name: value for verdict in verdicts for name, value in verdict.metrics.items()},
+        rules=(*gate_outcomes, *row_outcomes, *warn_outcomes, *anomaly_outcomes),
+        metrics=metrics,
+        mean_sample=judgement.mean_sample,
     )
+
+
+def _anomalies(audit: _Audit, rows: int, metrics: Mapping[str, float]) -> list[RuleOutcome]:
+    """Return the outcome of every watched metric: whether it is in line with the accepted runs before."""
+    if rows < LEAST_ROWS:
+        return []
+    watched = {name: metrics[name] for name in audit.rules.watched if name in metrics}
+    found = anomalies(audit.settings.lake_root, audit.spec.name, watched)
+    passed, failed = quality_reports.PASSED, quality_reports.FAILED
+    return [
+        RuleOutcome(
+            quality_reports.ANOMALY,
+            f"{name} is in line with earlier runs",
+            failed if name in found else passed,
+            reason=str(found[name]) if name in found else None,
+        )
+        for name in watched
+    ]
 
 
 def _outcome(kind: str, verdict: Verdict, failed_rows: int) -> RuleOutcome:
@@ -218,6 +263,11 @@ def _log(report: QualityReport, path: Path) -> None:
     QUALITY_CHECK_FAILURES.labels(check=report.dataset).inc(len(failed))
     facts = {"rows": report.rows, "rejected": report.rejected, "seconds": report.seconds, "report": str(path)}
     log = get_logger(__name__)
+    QUALITY_WARNINGS.labels(check=report.dataset).inc(len(report.warnings))
+    for warning in report.warnings:
+        log.warning(
+            "rule not kept", run_id=report.run_id, dataset=report.dataset, rule=warning.rule, got=warning.reason
+        )
     if failed:
         log.error("gate failed", run_id=report.run_id, dataset=report.dataset, failed_rules=failed, **facts)
     else:

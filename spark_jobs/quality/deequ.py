@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as sql
 
 from ragstone.runtime.errors import ConfigError
+from spark_jobs.quality.dqdl import ruleset
 
 FAILED_RULES: Final = "failed_rules"
 REJECTED: Final = "rejected"
 # The column that Deequ adds to each row it has judged.
 _ROW_FAILURES: Final = "DataQualityRulesFail"
+_WHERE: Final = re.compile(r' where "([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,14 @@ class Verdict:
     metrics: dict[str, float]
 
 
-def judge_rows(measured: DataFrame, ruleset: str) -> tuple[DataFrame, list[Verdict]]:
+def judge_rows(measured: DataFrame, rules: Sequence[str]) -> tuple[DataFrame, list[Verdict]]:
     """Judge every row, and return the rows with what became of each, and a verdict per rule on all rows together.
 
     The rows come back, in another order, with `failed_rules` (array<string>, the rules as written) and `rejected` (1
     when there are any, else 0). Raises ConfigError when the rules cannot be parsed.
     """
-    judged = _evaluate("processRows", measured, ruleset)
+    _check_syntax(measured.sparkSession, rules)
+    judged = _evaluate("processRows", measured, rules)
     failures = sql.col(_ROW_FAILURES)
     rows = judged["rowLevelOutcomes"].select(
         *measured.columns, failures.alias(FAILED_RULES), (sql.size(failures) > 0).cast("int").alias(REJECTED)
@@ -42,27 +47,40 @@ def judge_rows(measured: DataFrame, ruleset: str) -> tuple[DataFrame, list[Verdi
     return rows, _verdicts(judged["ruleOutcomes"])
 
 
-def judge_batch(measured: DataFrame, ruleset: str) -> list[Verdict]:
-    """Judge the rows as a whole and return a verdict per rule. Raises ConfigError when the rules cannot be parsed."""
-    return _verdicts(_evaluate("process", measured, ruleset))
+def judge_batch(measured: DataFrame, gate: Sequence[str], warn: Sequence[str]) -> tuple[list[Verdict], list[Verdict]]:
+    """Judge the rows as a whole, in one pass, and return a verdict per rule of the gate and per rule that only warns.
+
+    A rule that stands in both is one of the gate. Raises ConfigError when the rules cannot be parsed.
+    """
+    spark = measured.sparkSession
+    blocking = _check_syntax(spark, gate)
+    told = _check_syntax(spark, warn) - blocking
+    if not blocking | told:
+        return [], []
+    verdicts = _verdicts(_evaluate("process", measured, [*gate, *warn]))
+    return [verdict for verdict in verdicts if verdict.rule not in told], [v for v in verdicts if v.rule in told]
 
 
-def _evaluate(method: str, measured: DataFrame, ruleset: str) -> Any:
+def _evaluate(method: str, measured: DataFrame, rules: Sequence[str]) -> Any:
     # pydeequ can only be imported where SPARK_VERSION is set, which opening the session does.
     from pydeequ.dqdl import EvaluateDataQuality
 
-    spark = measured.sparkSession
-    _check_syntax(spark, ruleset)
-    return getattr(EvaluateDataQuality, method)(spark, measured, ruleset)
+    return getattr(EvaluateDataQuality, method)(measured.sparkSession, measured, ruleset(rules))
 
 
-def _check_syntax(spark: SparkSession, ruleset: str) -> None:
-    """Parse the rules alone, silently: the parser greets its first use by naming versions of its generator."""
+def _check_syntax(spark: SparkSession, rules: Sequence[str]) -> set[str]:
+    """Parse the rules alone, silently, for the parser greets its first use by naming versions of its generator.
+
+    Return the rules as Deequ spells them in its outcomes.
+    """
+    if not rules:
+        return set()
     jvm: Any = spark.sparkContext._jvm
     stderr = jvm.System.err
     jvm.System.setErr(jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream()))
     try:
-        jvm.software.amazon.glue.dqdl.parser.DQDLParser().parse(ruleset)
+        parsed = jvm.software.amazon.glue.dqdl.parser.DQDLParser().parse(ruleset(rules))
+        return {rule.toString() for rule in parsed.getRules()}
     except (Py4JJavaError, PySparkException) as refused:
         raise ConfigError(
             "rules are not DQDL that Deequ understands",
@@ -76,8 +94,15 @@ def _check_syntax(spark: SparkSession, ruleset: str) -> None:
 
 def _verdicts(outcomes: DataFrame) -> list[Verdict]:
     """Return the outcomes ordered by rule: Deequ keeps no order."""
-    rows = outcomes.collect()
     verdicts = [
-        Verdict(row.Rule, row.Outcome == "Passed", row.FailureReason, row.EvaluatedMetrics or {}) for row in rows
+        Verdict(row.Rule, row.Outcome == "Passed", row.FailureReason, _metrics(row)) for row in outcomes.collect()
     ]
     return sorted(verdicts, key=lambda verdict: verdict.rule)
+
+
+def _metrics(row: Row) -> dict[str, float]:
+    """Return the metrics of a rule by name; one about some of the rows is no metric of all of them."""
+    bound = _WHERE.search(row.Rule)
+    return {
+        f"{name} where {bound[1]}" if bound else name: value for name, value in (row.EvaluatedMetrics or {}).items()
+    }
