@@ -24,8 +24,9 @@ from spark_jobs.sources.http_conditions import conditions, seconds_to_wait
 from spark_jobs.sources.records import column_text, column_value, record_item, required_text
 
 _TRY_AGAIN: Final = (429, 500, 502, 503, 504)
-# Of one item these say something, of a page they are the end; which is which is told by who asks.
+# Of one item these say something; for a page they are as bad as any other refusal.
 _ABOUT_ONE_ITEM: Final = (304, 404, 410)
+_MAX_REDIRECTS: Final = 5
 _LONGEST_WAIT_S: Final = 120.0
 _COLUMN: Final = re.compile(r"\{([^{}]+)\}")
 
@@ -60,29 +61,41 @@ class HttpConnector:
         when it does not answer or breaks off.
         """
         seen: set[str] = set()
-        with self._client as client:
-            for records in self._pages(client):
-                for record in records:
-                    item = self._listed(client, record, known) if self._source.item_url else self._item(record)
-                    # A record that moved to a later page while pages were read comes twice.
-                    if item.source_uri not in seen:
-                        seen.add(item.source_uri)
-                        yield item
+        try:
+            for item in self._every_item(known):
+                # A record that moved to a later page while pages were read comes twice.
+                if item.source_uri not in seen:
+                    seen.add(item.source_uri)
+                    yield item
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as wrong:
+            raise self._misconfigured(wrong, "an address") from wrong
 
     def fetch(self, item: SourceItem) -> bytes:
         """Never called: a record brings its content."""
         raise BadInputError("a record came without content", got=item.source_uri, wanted="a text")
+
+    def _every_item(self, known: Mapping[str, Envelope]) -> Iterator[SourceItem]:
+        with self._client as client:
+            for records in self._pages(client):
+                for record in records:
+                    yield self._listed(client, record, known) if self._source.item_url else self._item(record)
 
     @cached_property
     def _client(self) -> httpx2.Client:
         headers = dict(self._source.headers)
         if self._source.token:
             headers["Authorization"] = f"Bearer {read_secret(self._source.token).get_secret_value()}"
-        return httpx2.Client(headers=headers, timeout=self._source.timeout_s, follow_redirects=True)
+        return httpx2.Client(headers=headers, timeout=self._source.timeout_s)
+
+    @cached_property
+    def _read_as(self) -> str:
+        """Return a name of the settings that decide what a record becomes."""
+        return stable_hash(self._source.records.model_dump_json())[:12]
 
     def _pages(self, client: httpx2.Client) -> Iterator[list[Any]]:
         """Yield the records of each page. Raises ConfigError for pages that lead in a circle or do not end."""
         asked: set[str] = set()
+        before: list[Any] = []
         request: httpx2.Request | None = self._first_request(client)
         while request is not None:
             if str(request.url) in asked or len(asked) >= self._source.max_pages:
@@ -95,6 +108,11 @@ class HttpConnector:
             if not answer.is_success:
                 raise self._misconfigured(f"status {answer.status_code} for {answer.url}", "an answer with records")
             records = self._records(answer)
+            if records and records == before:
+                raise self._misconfigured(
+                    f"the same records at {answer.url} as on the page before", "pages that differ"
+                )
+            before = records
             yield records
             request = self._following(client, request, answer, records)
 
@@ -118,12 +136,8 @@ class HttpConnector:
         elif self._source.paging == "link":
             told = answer.links.get("next", {}).get("url")
             url = answer.url.join(told) if told else None
-            if url is not None and (url.scheme, url.host, url.port) != (
-                request.url.scheme,
-                request.url.host,
-                request.url.port,
-            ):
-                raise self._misconfigured(f"a next page on {url.host}", "pages of one host, which gets the token")
+            if url is not None:
+                self._check_host(request.url, url)
         return None if url is None else client.build_request("GET", url)
 
     def _answer(self, client: httpx2.Client, request: httpx2.Request) -> httpx2.Response:
@@ -134,7 +148,9 @@ class HttpConnector:
             ):
                 with attempt:
                     return self._one_answer(client, request)
-        except (_TryAgainError, httpx2.TransportError) as broken:
+        except httpx2.UnsupportedProtocol:
+            raise
+        except (_TryAgainError, httpx2.RequestError) as broken:
             raise self._unreachable(broken) from broken
         raise AssertionError("an attempt returns or raises")
 
@@ -143,12 +159,28 @@ class HttpConnector:
         if wait > 0:
             time.sleep(wait)
         self._next_request_at = time.monotonic() + 1 / self._source.requests_per_second
-        answer = client.send(request)
+        answer = self._followed(client, client.send(request))
         if answer.status_code in _TRY_AGAIN:
             raise _TryAgainError(answer)
         if not answer.is_success and answer.status_code not in _ABOUT_ONE_ITEM:
             raise self._misconfigured(f"status {answer.status_code} for {answer.url}", "an answer with records")
         return answer
+
+    def _followed(self, client: httpx2.Client, answer: httpx2.Response) -> httpx2.Response:
+        """Return what redirects on the same host lead to."""
+        for _ in range(_MAX_REDIRECTS):
+            if answer.next_request is None:
+                return answer
+            self._check_host(answer.request.url, answer.next_request.url)
+            answer = client.send(answer.next_request)
+        raise self._misconfigured(f"more than {_MAX_REDIRECTS} redirects, the last to {answer.url}", "an answer")
+
+    def _check_host(self, asked: httpx2.URL, told: httpx2.URL) -> None:
+        """Raise ConfigError for an address that an answer leads to and that the token was not given for."""
+        is_same = (told.scheme, told.host, told.port) == (asked.scheme, asked.host, asked.port)
+        is_made_safe = (asked.scheme, asked.port, told.scheme, told.port) == ("http", None, "https", None)
+        if not (is_same or (is_made_safe and told.host == asked.host)):
+            raise self._misconfigured(f"{asked} leads to {told}", "answers of one host, which gets the token")
 
     def _records(self, answer: httpx2.Response) -> list[Any]:
         found = self._json(answer)
@@ -165,28 +197,42 @@ class HttpConnector:
         except BadInputError:
             return self._item(record)
         before = known.get(uri)
-        version = before.source_version if before is not None and is_alive(before) else None
-        answer = self._answer(client, client.build_request("GET", self._item_url(record), headers=conditions(version)))
-        if answer.status_code == httpx2.codes.NOT_MODIFIED and version:
-            return SourceItem(uri, str(answer.url), version=version, metadata=self._kept_metadata(before))
+        landed = self._landed_validator(before)
+        answer = self._answer(client, client.build_request("GET", self._item_url(record), headers=conditions(landed)))
+        if answer.status_code == httpx2.codes.NOT_MODIFIED and before is not None and landed:
+            return SourceItem(
+                uri,
+                str(answer.url),
+                modified_at=before.source_modified_at,
+                version=before.source_version,
+                metadata=self._kept_metadata(before),
+            )
         if not answer.is_success:
             gone = BadInputError("the record cannot be read", got=f"status {answer.status_code}", wanted="the record")
             return SourceItem(uri, str(answer.url), refusal=gone)
-        return replace(self._item(self._json(answer)), source_uri=uri, version=_validator(answer))
+        item = self._item(self._json(answer))
+        return replace(item, source_uri=uri, version=f"{self._read_as} {_validator(answer)}")
+
+    def _landed_validator(self, before: Envelope | None) -> str | None:
+        """Return the validator of the landed version; None where the record would become something else today."""
+        if before is None or not is_alive(before):
+            return None
+        read_as, _, validator = (before.source_version or "").partition(" ")
+        return validator if read_as == self._read_as else None
 
     def _json(self, answer: httpx2.Response) -> Any:
         try:
             return answer.json()
-        except ValueError as broken:
+        except (ValueError, RecursionError) as broken:
             raise self._misconfigured(f"{answer.headers.get('Content-Type')}: {broken}", "JSON") from broken
 
     def _item_url(self, record: Mapping[str, Any]) -> str:
         template = str(self._source.item_url)
         return _COLUMN.sub(lambda found: quote(column_text(record, found.group(1)) or "", safe=""), template)
 
-    def _kept_metadata(self, before: Envelope | None) -> dict[str, str]:
+    def _kept_metadata(self, before: Envelope) -> dict[str, str]:
         """Return the metadata that came from the record itself, which a 304 does not repeat."""
-        landed = before.source_metadata if before is not None and before.source_metadata else {}
+        landed = before.source_metadata or {}
         return {name: value for name, value in landed.items() if name in self._source.records.metadata}
 
     def _item(self, record: Any) -> SourceItem:
@@ -227,7 +273,9 @@ def _back_off(error: Exception) -> bool | float:
     """Return whether to try again, or after how many seconds where the answer says so."""
     if isinstance(error, _TryAgainError):
         return min(seconds_to_wait(error.retry_after), _LONGEST_WAIT_S) if error.retry_after else True
-    return isinstance(error, httpx2.TransportError)
+    # Half an answer that was packed cannot be unpacked.
+    may_pass = isinstance(error, httpx2.TransportError | httpx2.DecodingError)
+    return may_pass and not isinstance(error, httpx2.UnsupportedProtocol)
 
 
 def _validator(answer: httpx2.Response) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +15,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of a request: an answer with this status and body, or, with `cut`, half of the true one."""
+    """What becomes of a request: an answer with this status and body.
+
+    With `cut` it is half of the true one, then the end; with `reset` half of it, then a connection that was reset.
+    """
 
     status: int = 503
     body: bytes = b"<Error><Code>SlowDown</Code></Error>"
     cut: bool = False
+    reset: bool = False
 
 
 @dataclass
@@ -59,12 +65,12 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             proxy.requests.append((self.command, self.path))
             fault = proxy.spoil(self.command, self.path)
-            if fault is not None and not fault.cut:
+            if fault is not None and not (fault.cut or fault.reset):
                 self._answer(fault.status, [], fault.body)
                 return
             answer, content = self._ask(body)
             headers = [pair for pair in answer.getheaders() if pair[0].lower() not in ("content-length", "connection")]
-            self._answer(answer.status, headers, content, cut=fault is not None)
+            self._answer(answer.status, headers, content, fault)
 
         def _ask(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
             upstream = http.client.HTTPConnection(*proxy.upstream)
@@ -72,14 +78,18 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
             answer = upstream.getresponse()
             return answer, answer.read()
 
-        def _answer(self, status: int, headers: Any, content: bytes, cut: bool = False) -> None:
+        def _answer(self, status: int, headers: Any, content: bytes, fault: Fault | None = None) -> None:
             self.send_response(status)
             for name, value in headers:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content[: len(content) // 2] if cut else content)
-            self.close_connection = cut
+            self.wfile.write(content if fault is None else content[: len(content) // 2])
+            self.close_connection = fault is not None
+            if fault is not None and fault.reset:
+                # To close without lingering is to reset.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
 
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass_on  # noqa: N815 -- the server looks for these names
 

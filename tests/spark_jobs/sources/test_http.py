@@ -1,11 +1,14 @@
 import json
+from datetime import UTC, datetime
 
 import pytest
 import stamina
+from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from ragstone.runtime.errors import ConfigError, DependencyUnavailableError
-from ragstone.runtime.source_settings import HttpSource
+from ragstone.runtime.source_settings import HttpSource, RecordColumns
+from tests.spark_jobs.sources.faulty_proxy import Fault, faulty_proxy
 from tests.spark_jobs.sources.looks import Looks
 
 COLUMNS = {"id": "id", "text": ["body"], "title": "title", "metadata": ["team"]}
@@ -136,14 +139,105 @@ def test_another_form_than_configured_is_told_of(httpserver, tmp_path, body, tol
         looks(httpserver, tmp_path, items="data").look()
 
 
+def test_json_that_is_nested_too_deeply_is_told_of(httpserver, tmp_path):
+    httpserver.expect_request("/notes").respond_with_data("[" * 200_000)
+    with pytest.raises(ConfigError, match="JSON"):
+        looks(httpserver, tmp_path).look()
+
+
+@pytest.mark.parametrize("fault", [Fault(cut=True), Fault(reset=True)])
+def test_broken_connections_are_tried_again(httpserver, tmp_path, fault):
+    api = Api(httpserver, "none")
+    api.records = [note(1), note(2)]
+    with faulty_proxy(httpserver.host, httpserver.port) as proxy:
+        proxy.spoil = lambda _method, _path: fault if len(proxy.requests) < 3 else None
+        source = looks(httpserver, tmp_path)
+        source.source = source.source.model_copy(update={"url": f"{proxy.url}/notes"})
+        assert source.look().new == 2
+        assert proxy.got("GET", "/notes") == 3
+        proxy.spoil = lambda _method, _path: fault
+        with pytest.raises(DependencyUnavailableError, match="does not answer"):
+            source.look()
+
+
+def test_half_of_a_packed_answer_is_asked_for_again(httpserver, tmp_path):
+    api = Api(httpserver, "none")
+    api.records = [note(1)]
+    api.answers = [Response(b"\x1f\x8bjunk", headers={"Content-Encoding": "gzip"})]
+    assert looks(httpserver, tmp_path).look().new == 1
+
+
+@pytest.mark.parametrize("told", ["Wed, 21 Oct 2015 07:28:00 -0000", "soon", "0", "nan"])
+def test_any_retry_after_is_understood(httpserver, tmp_path, told):
+    api = Api(httpserver, "none")
+    api.records, api.answers = [note(1)], [Response(status=429, headers={"Retry-After": told})]
+    assert looks(httpserver, tmp_path).look().new == 1
+
+
+def test_requests_are_apart_as_the_rate_allows(httpserver, tmp_path, monkeypatch):
+    clock, asked_at = [100.0], []
+    monkeypatch.setattr("spark_jobs.sources.http.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("spark_jobs.sources.http.time.sleep", lambda seconds: clock.append(clock.pop() + seconds))
+
+    def answer(request: Request) -> Response:
+        asked_at.append(clock[0])
+        page = int(request.args["page"])
+        return Response(json.dumps([note(page)] if page < 4 else []))
+
+    httpserver.expect_request("/notes").respond_with_handler(answer)
+    looks(httpserver, tmp_path, paging="page", requests_per_second=4).look()
+    assert asked_at == [100.0, 100.25, 100.5, 100.75]
+
+
+def test_redirects_on_the_same_host_are_followed(httpserver, tmp_path):
+    api = Api(httpserver, "none")
+    api.records = [note(1)]
+    api.answers = [Response(status=307, headers={"Location": "/notes?moved=1"})]
+    assert looks(httpserver, tmp_path).look().new == 1
+    assert [request.args.get("moved") for request in api.requests] == [None, "1"]
+
+
+def test_redirects_without_an_end_are_refused(httpserver, tmp_path):
+    httpserver.expect_request("/notes").respond_with_data("", status=302, headers={"Location": "/notes"})
+    with pytest.raises(ConfigError, match="redirects"):
+        looks(httpserver, tmp_path).look()
+
+
+def test_tokens_and_headers_are_not_taken_to_another_host(httpserver, tmp_path):
+    with HTTPServer(host="127.0.0.1") as other:
+        other.expect_request("/notes").respond_with_json([])
+        headers = {"Location": other.url_for("/notes")}
+        httpserver.expect_request("/notes").respond_with_data("", status=302, headers=headers)
+        with pytest.raises(ConfigError, match="one host"):
+            looks(httpserver, tmp_path, headers={"X-Api-Key": "s3cret"}).look()
+        assert other.log == []
+
+
+@pytest.mark.parametrize("url", ["http://notes:port/", "notes/all", "file:///etc/hostname"])
+def test_an_address_that_is_none_is_told_of(tmp_path, url):
+    with pytest.raises(ConfigError, match="cannot be read as it is configured"):
+        Looks(HttpSource(kind="http", url=url, records=COLUMNS), tmp_path).look()
+
+
+def test_an_api_that_does_not_count_pages_is_refused(httpserver, tmp_path):
+    httpserver.expect_request("/notes").respond_with_json([note(1)])
+    with pytest.raises(ConfigError, match="same records"):
+        looks(httpserver, tmp_path, paging="page").look()
+    assert len(httpserver.log) == 2
+
+
 def test_cursors_that_lead_in_a_circle_are_refused(httpserver, tmp_path):
-    httpserver.expect_request("/notes").respond_with_json({"data": [note(1)], "next": "again"})
-    with pytest.raises(ConfigError, match="again"):
+    def answer(request: Request) -> Response:
+        turn = "b" if request.args.get("cursor") == "a" else "a"
+        return Response(json.dumps({"data": [note(turn)], "next": turn}))
+
+    httpserver.expect_request("/notes").respond_with_handler(answer)
+    with pytest.raises(ConfigError, match="cursor=a again"):
         looks(httpserver, tmp_path, paging="cursor", items="data").look()
 
 
 def test_pages_without_an_end_are_refused(httpserver, tmp_path):
-    httpserver.expect_request("/notes").respond_with_json([note(1)])
+    httpserver.expect_request("/notes").respond_with_handler(lambda one: Response(json.dumps([note(one.args["page"])])))
     with pytest.raises(ConfigError, match="more than 7 pages"):
         looks(httpserver, tmp_path, paging="page", max_pages=7).look()
 
@@ -174,15 +268,18 @@ class TestItemsWithAddressesOfTheirOwn:
     @pytest.fixture
     def api(self, httpserver):
         api = Api(httpserver, "none")
-        api.notes, api.read = {1: "A lamp.", 2: "A bell."}, []
+        api.notes, api.read, api.at, api.has_etags = {1: "A lamp.", 2: "A bell."}, [], None, True
         api.records = [{"id": 1}, {"id": 2}]
 
         def one(request: Request) -> Response:
             number = int(request.path.rsplit("/", 1)[1])
             if number not in api.notes:
                 return Response(status=404)
-            answer = Response(json.dumps(note(number, body=api.notes[number])))
-            answer.set_etag(str(hash(api.notes[number])))
+            answer = Response(json.dumps(note(number, body=api.notes[number], at=api.at)))
+            if api.has_etags:
+                answer.set_etag(str(hash(api.notes[number])))
+            else:
+                answer.last_modified = datetime(2026, 1, 31, tzinfo=UTC)
             answer.make_conditional(request)
             api.read.append((number, answer.status_code))
             return answer
@@ -201,6 +298,36 @@ class TestItemsWithAddressesOfTheirOwn:
         api.read.clear()
         assert source.changes() == {"2": "fetched"}
         assert api.read == [(1, 304), (2, 200)]
+
+    def test_a_record_that_would_become_something_else_is_read_again(self, api, source):
+        source.look()
+        source.source = source.source.model_copy(
+            update={"records": RecordColumns(**{**COLUMNS, "text": ["body", "team"]})}
+        )
+        api.read.clear()
+        assert source.changes() == {"1": "fetched", "2": "fetched"}
+        assert api.read == [(1, 200), (2, 200)]
+
+    def test_what_is_told_of_an_unchanged_one_is_kept_when_others_may_read_it(self, api, source):
+        source.source = source.source.model_copy(update={"records": RecordColumns(**COLUMNS, modified_at="at")})
+        api.at = "2026-01-31T12:00:00Z"
+        source.look()
+        source.source = source.source.model_copy(update={"acl": ("staff",)})
+        api.read.clear()
+        found = source.look()
+        assert [status for _, status in api.read] == [304, 304]
+        assert {envelope.change for envelope in found.envelopes} == {"access"}
+        assert {envelope.source_modified_at.isoformat() for envelope in found.envelopes} == {
+            "2026-01-31T12:00:00+00:00"
+        }
+        assert [envelope.source_metadata for envelope in found.envelopes] == [{"team": "ops"}] * 2
+
+    def test_a_date_is_as_good_as_an_etag(self, api, source):
+        api.has_etags = False
+        source.look()
+        api.read.clear()
+        assert source.changes() == {}
+        assert [status for _, status in api.read] == [304, 304]
 
     def test_one_that_is_listed_but_cannot_be_read_keeps_its_last_version(self, api, source):
         source.look()

@@ -107,7 +107,7 @@ def test_a_listing_that_breaks_off_changes_nothing(store, proxy, tmp_path, monke
     assert proxy.got("GET", "continuation-token") == 3
 
 
-@pytest.mark.parametrize("fault", [Fault(503), Fault(500, b"<Error/>"), Fault(cut=True)])
+@pytest.mark.parametrize("fault", [Fault(503), Fault(500, b"<Error/>"), Fault(cut=True), Fault(reset=True)])
 def test_throttling_and_broken_connections_are_tried_again(store, proxy, tmp_path, fault):
     put(store, lamp="A lamp that is read in two halves.")
     proxy.spoil = lambda _method, path: fault if "lamp" in path and proxy.got("GET", "lamp") == 1 else None
