@@ -74,6 +74,7 @@ class Crawl:
         self._gave_way: set[str] = set()
         # Whether a page that may have links could not be read, so that some links are not known.
         self._links_missing = False
+        self._too_deep: set[str] = set()
 
     def items(self) -> Iterator[SourceItem]:
         """Yield an item for each page of the site, each once."""
@@ -86,6 +87,10 @@ class Crawl:
             for url in self._not_reached():
                 self._frontier.add(Visit(url, depth=self._source.max_depth))
             yield from self._visit_all()
+        for url in self._too_deep:
+            if not self._frontier.saw(url):
+                self._yielded.add(url)
+                yield self._kept(url)
         if self._frontier.is_cut:
             waiting = self._frontier.waiting()
             _log.warning("crawl cut short", source=self._name, max_pages=self._source.max_pages, waiting=len(waiting))
@@ -234,10 +239,13 @@ class Crawl:
         return landed is not None
 
     def _add_links(self, visit: Visit, links: Iterable[str]) -> None:
-        if visit.depth < self._source.max_depth:
-            for url in links:
-                if self._scope.takes(url):
-                    self._frontier.add(Visit(url, visit.depth + 1))
+        for url in links:
+            if not self._scope.takes(url):
+                continue
+            if visit.depth < self._source.max_depth:
+                self._frontier.add(Visit(url, visit.depth + 1))
+            elif url in self._alive:
+                self._too_deep.add(url)
 
     def _add_sitemaps(self) -> None:
         """Queue the pages that the sitemaps of the start pages' hosts name, one link deep."""

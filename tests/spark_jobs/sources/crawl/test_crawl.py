@@ -63,6 +63,21 @@ def test_links_without_end_stop_at_max_pages_and_what_was_known_stays(web, crawl
     assert source.changes() == {"/": "fetched", "/new": "fetched"}
 
 
+def test_a_known_page_that_only_links_too_deep_lead_to_stays(web, crawl):
+    web.pages |= {
+        "http://docs.test/": html("start", "/a", "/b"),
+        "http://docs.test/a": html("a", "/a/x"),
+        "http://docs.test/a/x": html("x"),
+        "http://docs.test/b": html("b"),
+    }
+    source = crawl(max_depth=1)
+    web.pages["http://docs.test/"] = html("start", "/a", "/b", "/a/x")
+    source.look()
+    web.pages["http://docs.test/"] = html("start", "/a")
+    vanished = [uri for uri, change in source.changes().items() if change == "vanished"]
+    assert vanished == ["/b"]
+
+
 def test_what_no_link_leads_to_any_more_vanishes_and_comes_back(web, crawl):
     web.pages |= {"http://docs.test/": html("start", "/a", "/b"), "http://docs.test/a": html("a", "/a/x")}
     web.pages |= {"http://docs.test/b": html("b"), "http://docs.test/a/x": html("x")}
