@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ragstone.lake.metric_history import Anomaly, Point, anomaly, points
 from ragstone.lake.quality_reports import QualityReport, list_reports
-from ragstone.lake.quarantine import open_entries
+from ragstone.lake.quarantine import count_reasons, open_entries
 from ragstone.runtime.settings import Settings
 
 # A line in a box of this size, in the units of the drawing.
@@ -46,7 +45,7 @@ def quality_page(settings: Settings) -> str:
     return environment.get_template("quality.html").render(
         made_at=datetime.now(UTC),
         reports=_newest(list_reports(settings.reports_root)),
-        reasons=Counter((entry["step"], entry["reason"].partition(":")[0]) for entry in entries).most_common(),
+        reasons=count_reasons(entries),
         set_aside=len(entries),
         trends=trends(points(root, accepted=True)),
         box=(_WIDTH, _HEIGHT),

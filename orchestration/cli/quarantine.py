@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -33,7 +31,7 @@ def list_entries(
     closed: Annotated[bool, typer.Option("--all", help="Show closed entries too.")] = False,
 ) -> None:
     """List what is set aside, oldest first, and count the reasons."""
-    from ragstone.lake.quarantine import entries, open_entries
+    from ragstone.lake.quarantine import count_reasons, entries, open_entries
 
     options = invocation(context)
     root = options.settings().lake_root
@@ -42,7 +40,7 @@ def list_entries(
         for row in (entries(root) if closed else open_entries(root)).to_pylist()
         if step is None or row["step"] == step
     ]
-    reasons = _counted(found)
+    reasons = count_reasons(found)
 
     def show(screen: Console) -> None:
         if not found:
@@ -95,14 +93,6 @@ def dismiss(
     closed = quarantine.dismiss(settings.lake_root, entry["entry_id"], started_run_id(), by or _user(), why)
     said = "dismissed; the same content is not entered again" if closed else "it was closed already"
     emit(options, {"entry_id": entry["entry_id"], "dismissed": closed}, lambda screen: screen.print(said))
-
-
-def _counted(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return how many entries have each reason: a broken rule where there is one, else the sentence up to its facts."""
-    counts = Counter(
-        (row["step"], reason) for row in rows for reason in (row["failed_rules"] or [row["reason"].partition(":")[0]])
-    )
-    return [{"step": step, "reason": reason, "entries": count} for (step, reason), count in counts.most_common()]
 
 
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:

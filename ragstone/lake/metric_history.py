@@ -16,6 +16,8 @@ from ragstone.lake import read
 # Of fewer runs nothing can be said; of more, what a source was long ago would count as much as what it is.
 LEAST_RUNS: Final = 5
 MOST_RUNS: Final = 20
+LEAST_ROWS: Final = 20
+_ROWS: Final = "Dataset.*.RowCount"
 # How many times its usual distance from the median a value may lie away, and what share of the median at least.
 TOLERANCE: Final = 5.0
 LEAST_SHARE: Final = 0.05
@@ -73,14 +75,23 @@ def anomaly(value: float, history: Sequence[float]) -> Anomaly | None:
 
 
 def anomalies(root: Path, dataset: str, metrics: Mapping[str, float | None]) -> dict[str, Anomaly]:
-    """Return by name the metrics of a new run of a dataset that are out of line with its accepted runs."""
-    history = points(root, dataset, accepted=True) if any(value is not None for value in metrics.values()) else []
+    """Return by name the metrics of a new run of a dataset that are out of line with its accepted runs.
+
+    Runs over fewer than 20 rows do not count: the mean of a few rows says little.
+    """
+    history = _history(root, dataset) if any(value is not None for value in metrics.values()) else []
     found = {
         name: anomaly(value, [point.value for point in history if point.metric == name])
         for name, value in metrics.items()
         if value is not None
     }
     return {name: told for name, told in found.items() if told is not None}
+
+
+def _history(root: Path, dataset: str) -> list[Point]:
+    found = points(root, dataset, accepted=True)
+    small = {point.run_id for point in found if point.metric == _ROWS and point.value < LEAST_ROWS}
+    return [point for point in found if point.run_id not in small]
 
 
 def points(root: Path, dataset: str | None = None, metric: str | None = None, accepted: bool = False) -> list[Point]:

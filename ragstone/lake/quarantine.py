@@ -10,6 +10,8 @@ until its step has judged it. A dismissed or superseded version stays out all th
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +30,9 @@ SUPERSEDED: Final = "superseded"
 VANISHED: Final = "vanished"
 DISMISSED: Final = "dismissed"
 RETRY: Final = "retry"
+
+# Where a sentence goes on to what was got and wanted.
+_FACTS: Final = re.compile(r"[;:] ")
 
 _NEWEST = f"""
     SELECT {", ".join(QUARANTINE.column_names)} FROM (
@@ -109,6 +114,17 @@ def held_entries(root: Path) -> pa.Table:
 def entries(root: Path) -> pa.Table:
     """Return the newest row of every entry, resolved ones included, oldest first."""
     return _newest(root, "TRUE")
+
+
+def count_reasons(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return how many entries of a step have each reason, most first, as rows of step, reason and entries.
+
+    A reason is a broken rule where there is one, else what happened without the facts of the one item.
+    """
+    counts = Counter(
+        (row["step"], reason) for row in rows for reason in row["failed_rules"] or [_FACTS.split(row["reason"])[0]]
+    )
+    return [{"step": step, "reason": reason, "entries": count} for (step, reason), count in counts.most_common()]
 
 
 def _newest(root: Path, where: str, *parameters: str | None) -> pa.Table:

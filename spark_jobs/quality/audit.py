@@ -24,7 +24,7 @@ from ragstone.contracts.tables import SILVER_CHUNKS, TableSpec
 from ragstone.embedding.load import embedding_spec
 from ragstone.lake import quality_reports, quarantine
 from ragstone.lake.delta import table_version
-from ragstone.lake.metric_history import anomalies
+from ragstone.lake.metric_history import LEAST_ROWS, anomalies
 from ragstone.lake.quality_reports import QualityReport, RuleOutcome
 from ragstone.runtime.errors import ConfigError, QualityGateError
 from ragstone.runtime.logging import get_logger
@@ -35,7 +35,6 @@ from spark_jobs.quality.batch_facts import BatchFacts, batch_facts, mean_drift, 
 from spark_jobs.quality.deequ import FAILED_RULES, REJECTED, Verdict, judge_batch, judge_rows
 from spark_jobs.quality.measures import SAMPLED_ELEMENTS, Measurement, measurement
 from spark_jobs.quality.rejections import passed_entries, rejections
-from spark_jobs.quality.repetition import LEAST_ROWS
 from spark_jobs.quality.rulesets import Rulesets, columns_named, load_rulesets
 
 _DEEQU_JAR: Final = re.compile(r"deequ-([^/,]+)\.jar")

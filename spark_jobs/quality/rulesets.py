@@ -86,11 +86,13 @@ class Rulesets:
 def load_rulesets(settings: Settings, dataset: str) -> Rulesets:
     """Return the rules of `bronze.documents`, `silver.chunks` or `silver.embeddings`. Raises ConfigError."""
     folder, limits = settings.conf / "quality", _limits(settings, dataset)
-    texts = {kind: _filled(folder / f"{dataset}.{kind}.dqdl", limits) for kind in KINDS}
-    rules = {kind: rules_in(text, f"{dataset}.{kind}.dqdl") for kind, text in texts.items()}
+    texts = {kind: _filled(folder / f"{dataset}.{kind}.dqdl", limits) for kind in ("rows", "gate")}
+    texts["warn"] = _filled_where_there(folder / f"{dataset}.warn.dqdl", limits)
+    rules = {kind: rules_in(text, f"{dataset}.{kind}.dqdl") if text else () for kind, text in texts.items()}
     extensions, extending_texts = {}, []
     for source in sources_with_rules(settings, dataset):
-        filled = {kind: _source_text(folder / "sources" / source, dataset, kind, limits) for kind in KINDS}
+        own = folder / "sources" / source
+        filled = {kind: _filled_where_there(own / f"{dataset}.{kind}.dqdl", limits) for kind in KINDS}
         extending_texts += [source, *filled.values()]
         extensions[source] = _extension(source, dataset, filled, rules)
     identity = stable_hash("rulesets", *texts.values(), *extending_texts)
@@ -109,8 +111,7 @@ def columns_named(rules: str) -> set[str]:
     return {name for names in _RULE_ON_COLUMN.findall(rules) for name in re.findall(r"\w+", names)}
 
 
-def _source_text(folder: Path, dataset: str, kind: str, limits: Mapping[str, object]) -> str:
-    path = folder / f"{dataset}.{kind}.dqdl"
+def _filled_where_there(path: Path, limits: Mapping[str, object]) -> str:
     return _filled(path, limits) if path.is_file() else ""
 
 

@@ -290,7 +290,7 @@ def test_a_broken_index_is_refused_by_name(command, settings):
 
 
 def test_quarantine_is_listed_shown_retried_and_dismissed(command, settings):
-    big = Rejection("ingest", "notes", "big.md", "the file is too large: got 90 MiB")
+    big = Rejection("ingest", "notes", "big.md", "the file is too large; got: 90 MiB")
     huge = Rejection("ingest", "notes", "huge.md", "the file is too large: got 99 MiB")
     set_aside(settings.lake_root, [big, huge], "run-2")
 

@@ -71,6 +71,13 @@ def test_only_accepted_runs_of_the_dataset_are_history(home):
     assert anomalies(home, "silver.chunks", {"Column.token_count.Mean": 3.1, "Column.x.Mean": None}) == {}
 
 
+def test_runs_over_a_few_rows_are_no_history(home):
+    record(home, [3.0] * 5)
+    record(home, [50.0] * 9, day=5)
+    record(home, [30.0] * 5 + [1.0] * 9, metric="Dataset.*.RowCount")
+    assert set(anomalies(home, "silver.chunks", {"Column.token_count.Mean": 50.0})) == {"Column.token_count.Mean"}
+
+
 def test_points_come_oldest_first_and_can_be_narrowed(home):
     record(home, [2.0], day=1)
     record(home, [1.0], accepted=False)

@@ -48,6 +48,14 @@ def test_rules_of_a_source_join_those_of_the_table_when_its_rows_are_there(ruled
     assert (neither.rows, neither.gate, neither.warn) == (rules.rows, rules.gate, rules.warn)
 
 
+def test_a_table_needs_no_warnings(ruled):
+    settings = ruled()
+    (settings.conf / "quality" / f"{DOCUMENTS}.warn.dqdl").unlink()
+    rules = load_rulesets(settings, DOCUMENTS)
+    assert (rules.warn, rules.watched) == ((), ())
+    assert rules.gate
+
+
 def test_a_source_can_be_taken_out_of_a_rule_of_the_table(ruled):
     settings = ruled(wiki_gate="# without: RowCount > 0\nRules = []")
     rules = load_rulesets(settings, DOCUMENTS)
