@@ -9,8 +9,14 @@ from typing import Any, Final
 import boto3
 import stamina
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-from urllib3.exceptions import HTTPError as BrokenStreamError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+from urllib3.exceptions import HTTPError
 
 from ragstone.contracts.records import Envelope
 from ragstone.runtime.errors import BadInputError, ConfigError, DependencyUnavailableError, RagstoneError
@@ -19,11 +25,15 @@ from ragstone.runtime.source_settings import S3Source
 from spark_jobs.sources.connector import SourceItem
 from spark_jobs.sources.globs import Globs
 
-# Answers that stay the same however often one asks.
-_REFUSED: Final = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+# Of the answers that blame who asks, these may be others later.
+_MAY_PASS: Final = {"RequestTimeout", "SlowDown", "Throttling", "TooManyRequests"}
 _NOT_THERE: Final = {"404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion", "PreconditionFailed", "412"}
 _TIMEOUT_S: Final = 30
 _PAGE_KEYS: Final = 1_000
+
+
+class _BrokenStreamError(Exception):
+    """A body that broke off while it was read: what broke before has had botocore's own retries."""
 
 
 class S3Connector:
@@ -53,8 +63,8 @@ class S3Connector:
                 uri = str(listed["Key"]).removeprefix(self._folder)
                 if not uri.endswith("/") and self._include.match(uri) and not self._exclude.match(uri):
                     yield self._item(uri, listed)
-        except NoCredentialsError as missing:
-            raise self._misconfigured(missing, "credentials that may list the bucket") from missing
+        except (NoCredentialsError, PartialCredentialsError, ParamValidationError, ValueError) as wrong:
+            raise self._misconfigured(wrong, "an address, a bucket and credentials that may list it") from wrong
         except ClientError as refused:
             raise self._unlisted(refused) from refused
         except BotoCoreError as broken:
@@ -62,14 +72,15 @@ class S3Connector:
 
     def fetch(self, item: SourceItem) -> bytes:
         """Return an object's bytes, of the very version that was listed. Raises BadInputError."""
-        key, _, version_id = item.locator.partition("\n")
+        # A key may hold a line break, a version id does not.
+        key, _, version_id = item.locator.rpartition("\n") if self._source.versioned else (item.locator, "", "")
         try:
-            for attempt in stamina.retry_context(on=_is_broken_stream, attempts=self._source.attempts, timeout=None):
+            for attempt in stamina.retry_context(on=_BrokenStreamError, attempts=self._source.attempts, timeout=None):
                 with attempt:
                     return self._read(key, item, version_id)
         except ClientError as refused:
             raise _refused(refused) from refused
-        except (BotoCoreError, BrokenStreamError, OSError) as broken:
+        except (BotoCoreError, _BrokenStreamError) as broken:
             raise BadInputError(
                 "the object cannot be read", got=broken, wanted=f"its bytes within {self._source.attempts} attempts"
             ) from broken
@@ -78,8 +89,11 @@ class S3Connector:
     def _read(self, key: str, item: SourceItem, version_id: str) -> bytes:
         chosen = {"VersionId": version_id} if version_id else {"IfMatch": str(item.version)}
         answer = self._client.get_object(Bucket=self._source.bucket, Key=key, **chosen)
-        with answer["Body"] as body:
-            content: bytes = body.read()
+        try:
+            with answer["Body"] as body:
+                content: bytes = body.read()
+        except (BotoCoreError, HTTPError, OSError) as broken:
+            raise _BrokenStreamError(str(broken)) from broken
         return content
 
     @cached_property
@@ -136,7 +150,8 @@ class S3Connector:
         )
 
     def _unlisted(self, refused: ClientError) -> RagstoneError:
-        if _code(refused) in _REFUSED | _NOT_THERE:
+        status = refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        if 300 <= status < 500 and _code(refused) not in _MAY_PASS:
             return self._misconfigured(refused, "a bucket that may be listed")
         return self._unreachable(refused)
 
@@ -157,11 +172,6 @@ class S3Connector:
             wanted="the whole listing",
             next_step="see that it runs and may be reached from here, then run again; nothing was changed",
         )
-
-
-def _is_broken_stream(error: Exception) -> bool:
-    # What breaks while the body is read comes after botocore's own retries.
-    return isinstance(error, BotoCoreError | BrokenStreamError | OSError)
 
 
 def _refused(refused: ClientError) -> BadInputError:

@@ -17,13 +17,15 @@ from typing import Any
 class Fault:
     """What becomes of a request: an answer with this status and body.
 
-    With `cut` it is half of the true one, then the end; with `reset` half of it, then a connection that was reset.
+    With `cut` it is half of the true one, then the end; with `reset` half of it, then a connection that was reset; with
+    `silent` there is none, only the end.
     """
 
     status: int = 503
     body: bytes = b"<Error><Code>SlowDown</Code></Error>"
     cut: bool = False
     reset: bool = False
+    silent: bool = False
 
 
 @dataclass
@@ -65,6 +67,9 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             proxy.requests.append((self.command, self.path))
             fault = proxy.spoil(self.command, self.path)
+            if fault is not None and fault.silent:
+                self.close_connection = True
+                return
             if fault is not None and not (fault.cut or fault.reset):
                 self._answer(fault.status, [], fault.body)
                 return

@@ -107,7 +107,9 @@ def test_a_listing_that_breaks_off_changes_nothing(store, proxy, tmp_path, monke
     assert proxy.got("GET", "continuation-token") == 3
 
 
-@pytest.mark.parametrize("fault", [Fault(503), Fault(500, b"<Error/>"), Fault(cut=True), Fault(reset=True)])
+@pytest.mark.parametrize(
+    "fault", [Fault(503), Fault(500, b"<Error/>"), Fault(cut=True), Fault(reset=True), Fault(silent=True)]
+)
 def test_throttling_and_broken_connections_are_tried_again(store, proxy, tmp_path, fault):
     put(store, lamp="A lamp that is read in two halves.")
     proxy.spoil = lambda _method, path: fault if "lamp" in path and proxy.got("GET", "lamp") == 1 else None
@@ -133,12 +135,13 @@ def test_refusals_are_final_and_the_neighbours_arrive(store, proxy, tmp_path, fa
     assert proxy.got("GET", "lamp") == 1
 
 
-def test_what_is_broken_for_good_is_set_aside_and_keeps_its_last_version(store, proxy, tmp_path):
+@pytest.mark.parametrize("fault", [Fault(503), Fault(cut=True), Fault(reset=True), Fault(silent=True)])
+def test_what_is_broken_for_good_is_set_aside_and_keeps_its_last_version(store, proxy, tmp_path, fault):
     put(store, lamp="A lamp.")
     source = looks(proxy, tmp_path)
     source.look()
     put(store, lamp="A red lamp.")
-    proxy.spoil = lambda _method, path: Fault(cut=True) if "lamp" in path else None
+    proxy.spoil = lambda _method, path: fault if "lamp" in path else None
     found = source.look()
     assert (found.envelopes, len(found.rejections)) == ([], 1)
     assert proxy.got("GET", "lamp") == 1 + 3
@@ -161,6 +164,36 @@ def test_a_bucket_that_is_not_there_or_closed_is_a_matter_of_configuration(store
     with pytest.raises(ConfigError, match="AccessDenied"):
         looks(proxy, tmp_path).look()
     assert proxy.got("GET", f"/{BUCKET}") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault(400, b"<Error><Code>AuthorizationHeaderMalformed</Code></Error>"), "AuthorizationHeaderMalformed"),
+        (Fault(400, b"<Error><Code>ExpiredToken</Code></Error>"), "ExpiredToken"),
+    ],
+)
+def test_what_a_store_will_never_answer_is_a_matter_of_configuration(store, proxy, tmp_path, fault, told):
+    proxy.spoil = lambda _method, _path: fault
+    with pytest.raises(ConfigError, match=told):
+        looks(proxy, tmp_path).look()
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("changes", [{"bucket": "No Such Name"}, {"endpoint_url": "somewhere"}])
+def test_settings_that_cannot_be_are_told_of(store, proxy, tmp_path, changes):
+    with pytest.raises(ConfigError, match="cannot be listed"):
+        looks(proxy, tmp_path, **changes).look()
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_any_key_can_be_downloaded(store, proxy, tmp_path, versioned):
+    keys = ["#1?.md", "a b+c%20é.md"]
+    for key in keys:
+        store.put_object(Bucket=BUCKET, Key=f"docs/{key}", Body=key.encode())
+    source = looks(proxy, tmp_path, versioned=versioned)
+    assert source.changes() == dict.fromkeys(keys, "fetched")
+    assert [source.content(key) for key in keys] == [key.encode() for key in keys]
 
 
 def test_a_store_that_does_not_answer_is_told_of(tmp_path, store):
