@@ -63,6 +63,13 @@ def test_every_page_is_read_and_only_what_differs_changes(httpserver, tmp_path, 
     assert source.changes() == {"2": "fetched", "3": "metadata", "4": "vanished"}
 
 
+def test_a_record_that_moves_on_while_pages_are_read_is_taken_once(httpserver, tmp_path):
+    api = Api(httpserver)
+    api.records = [note(1), note(2), note(2), note(3)]
+    found = looks(httpserver, tmp_path, paging="page", items="data.notes").look()
+    assert [envelope.source_uri for envelope in found.envelopes] == ["1", "2", "3"]
+
+
 def test_a_plain_list_is_one_page(httpserver, tmp_path):
     api = Api(httpserver, "none")
     api.records = [note(1), note(2)]

@@ -166,6 +166,25 @@ def test_a_bucket_that_is_not_there_or_closed_is_a_matter_of_configuration(store
     assert proxy.got("GET", f"/{BUCKET}") == 1
 
 
+def test_an_object_that_goes_or_changes_after_it_was_listed_is_set_aside_until_the_next_look(store, proxy, tmp_path):
+    put(store, lamp="A lamp.", bell="A bell.", door="A door.")
+
+    def move_on(_method, path):
+        if "lamp.md" in path:
+            store.delete_object(Bucket=BUCKET, Key="docs/lamp.md")
+        if "bell.md" in path:
+            put(store, bell="A red bell.")
+
+    proxy.spoil = move_on
+    source = looks(proxy, tmp_path)
+    found = source.look()
+    assert [envelope.source_uri for envelope in found.envelopes] == ["door.md"]
+    assert {rejection.item_key for rejection in found.rejections} == {"lamp.md", "bell.md"}
+    proxy.spoil = lambda _method, _path: None
+    assert source.changes() == {"bell.md": "fetched"}
+    assert source.content("bell.md") == b"A red bell."
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
