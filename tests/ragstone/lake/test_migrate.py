@@ -9,17 +9,24 @@ from deltalake import DeltaTable
 
 from ragstone.contracts.migrations import MIGRATIONS, before_step, migrations
 from ragstone.contracts.records import StepResult
-from ragstone.contracts.tables import BRONZE_DOCUMENTS, RUNS, STATIC_TABLES
+from ragstone.contracts.tables import BRONZE_DOCUMENTS, QUARANTINE, RUNS, STATIC_TABLES
 from ragstone.lake import read
 from ragstone.lake.delta import append_rows, open_table, table_path, transaction_version
 from ragstone.lake.migrate import migrate, migrate_all, pending_migrations
 from ragstone.lake.ops import recorded_run
 from ragstone.lake.schema import arrow_schema
 from ragstone.runtime.errors import ContractError
-from tests.factories import make_bronze_row, make_envelope, write_rows
+from tests.factories import at, make_bronze_row, make_envelope, write_rows
 
 EARLIER = [(spec, number) for spec in STATIC_TABLES for number in range(len(migrations(spec)))]
-ROWS = {BRONZE_DOCUMENTS.name: make_bronze_row}
+
+
+def _make_quarantine_row():
+    texts = dict.fromkeys(("entry_id", "step", "dataset", "item_key", "reason", "run_id", "resolution", "note"), "said")
+    return {**dict.fromkeys(QUARANTINE.column_names), **texts, "failed_rules": ["a rule"], "recorded_at": at(1)}
+
+
+ROWS = {BRONZE_DOCUMENTS.name: make_bronze_row, QUARANTINE.name: _make_quarantine_row}
 
 
 @pytest.fixture
