@@ -35,7 +35,7 @@ def embed_batch(settings: Settings, run_id: str, task: EmbeddingTask) -> Embedde
     spark, root = open_session(settings), settings.lake_root
     chunks = lake.read_table(spark, root, SILVER_CHUNKS, task.chunk_version)
     rows = lake.read_table(spark, root, task.table)
-    living = _living(spark, settings)
+    living = living_chunks(spark, settings)
     with ExitStack() as kept:
         pending = kept.enter_context(persisted(detached(_pending(spark, chunks, rows, task))))
         known = _known(pending, rows, task)
@@ -50,7 +50,7 @@ def embed_batch(settings: Settings, run_id: str, task: EmbeddingTask) -> Embedde
     return EmbeddedBatch(version, outcome.rejected, outcome.ruleset_hash, details)
 
 
-def _living(spark: SparkSession, settings: Settings) -> DataFrame:
+def living_chunks(spark: SparkSession, settings: Settings) -> DataFrame:
     """Return the chunk_id of every living chunk, and its source where rules ask for it."""
     chunks = lake.state(spark, settings.lake_root, SILVER_CHUNKS)
     if not sources_with_rules(settings, EMBEDDINGS):

@@ -129,7 +129,7 @@ def _append(
     schema = arrow_schema(task.table).append(pa.field("document_id", pa.string()))
     rows = pa.Table.from_pylist([*living, *ended], schema=schema)
     candidates = driver_frame(spark, rows)
-    parents = driver_frame(spark, _living_chunks(settings, [row["chunk_id"] for row in living]))
+    parents = driver_frame(spark, living_chunks(settings, [row["chunk_id"] for row in living]))
     outcome = audit_candidates(spark, settings, run_id, task.step, task.table, candidates, parents)
     rejected = pa.array([chunk_id for (chunk_id,) in outcome.rejected_keys], pa.string())
     accepted = rows.filter(pc.invert(pc.is_in(rows["chunk_id"], rejected)))
@@ -138,7 +138,7 @@ def _append(
     return EmbeddedBatch(version, outcome.rejected, outcome.ruleset_hash, details)
 
 
-def _living_chunks(settings: Settings, chunk_ids: Sequence[str]) -> pa.Table:
+def living_chunks(settings: Settings, chunk_ids: Sequence[str]) -> pa.Table:
     """Return those of the chunks that live, as a table with a column chunk_id, and their source where rules ask."""
     root, wanted = settings.lake_root, pa.table({"chunk_id": pa.array(chunk_ids, pa.string())})
     living = f"({state_sql(SILVER_CHUNKS, 'chunks')})"
