@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from orchestration.runner import target
+from ragstone.lake.landing import LandingZone
 from ragstone.runtime.errors import UsageError
 from ragstone.runtime.setting_layers import from_yaml
 from ragstone.runtime.settings import Settings
@@ -89,8 +90,9 @@ def write_conf(home: Path, layer: dict[str, Any]) -> Path:
 def survey(settings: Settings, name: str) -> Survey:
     """Return what a source's folder holds, by suffix, most frequent first, as the connector itself sees it."""
     root = settings.folders[name]
-    items = target("spark_jobs.sources.connect:connect")(name, settings.sources[name], settings.ingest).items({})
-    taken = [Path(item.locator) for item in items]
+    connect, landing = target("spark_jobs.sources.connect:connect"), LandingZone(settings.landing_root)
+    connector = connect(name, settings.sources[name], settings.ingest, landing)
+    taken = [Path(item.locator) for item in connector.items({})]
     every = {path for path in root.rglob("*") if path.is_file() and not _hidden(path, root)}
     return Survey(_by_suffix(taken), _by_suffix(every - set(taken)), sum(_size(path) for path in taken))
 
