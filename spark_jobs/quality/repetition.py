@@ -15,6 +15,8 @@ from pyspark.sql import functions as sql
 BANDS: Final = 5
 ROWS_PER_BAND: Final = 4
 SHINGLE_WORDS: Final = 4
+# Of a longer text a quarter of the shingles is looked at, told by their hashes and so the same ones in every text.
+LEAST_SHINGLES: Final = 16
 # A line of that many documents belongs to none of them: a menu, a footer, a notice.
 BOILERPLATE_DOCUMENTS: Final = 3
 # Below this a share says little, and what it costs to tell is more than the rest of the audit.
@@ -50,13 +52,16 @@ def repetition(chunks: DataFrame) -> DataFrame | None:
 
 def _bands() -> Any:
     """Return the bands of a text's MinHash signature: equal bands in two texts tell that they are nearly equal."""
+    # Each is bound to a name by a list of one, for what a lambda names is computed again at each of its turns.
     words = r"filter(split(lower(text), '[^\\p{L}\\p{N}]+'), word -> word <> '')"
-    shingles = f"""transform(sequence(0, greatest(size({words}) - {SHINGLE_WORDS}, 0)),
-        start -> xxhash64(array_join(slice({words}, start + 1, {SHINGLE_WORDS}), ' ')))"""
+    shingles = f"""transform(sequence(0, greatest(size(w) - {SHINGLE_WORDS}, 0)),
+        start -> xxhash64(array_join(slice(w, start + 1, {SHINGLE_WORDS}), ' ')))"""
     bands = ", ".join(
         f"named_struct('kind', 'band {band}', 'hash', xxhash64({_minima(band)}), 'length', 0)" for band in range(BANDS)
     )
-    return sql.expr(f"transform(array({shingles}), s -> array({bands}))[0]")
+    fewer = f"transform(array(filter(s, h -> (h & 3) = 0)), f -> if(size(f) < {LEAST_SHINGLES}, s, f))[0]"
+    texts = f"transform(transform(array({words}), w -> {shingles}), s -> {fewer})"
+    return sql.expr(f"transform({texts}, s -> array({bands}))[0]")
 
 
 def _minima(band: int) -> str:
