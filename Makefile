@@ -15,7 +15,7 @@ help: ## Print this help
 define set_up
 	$(PYTHON) -m venv $(1)
 	$(1)/bin/pip install --quiet --require-hashes --requirement requirements/uv.txt
-	VIRTUAL_ENV=$(1) $(1)/bin/uv pip sync --quiet --require-hashes --build-constraints requirements/build.txt \
+	VIRTUAL_ENV=$(1) $(1)/bin/uv pip sync --quiet --compile-bytecode --require-hashes --build-constraints requirements/build.txt \
 		requirements/uv.txt requirements/build.txt $(2)
 	VIRTUAL_ENV=$(1) $(1)/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	$(1)/bin/python -m ragstone.runtime.jars core kafka
