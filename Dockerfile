@@ -20,6 +20,7 @@ COPY orchestration orchestration
 RUN "$VIRTUAL_ENV/bin/uv" pip install --no-cache --quiet --no-deps --no-build-isolation --editable . \
     && "$VIRTUAL_ENV/bin/python" -m ragstone.runtime.jars core kafka \
     && "$VIRTUAL_ENV/bin/python" -m ragstone.embedding.export \
+    && "$VIRTUAL_ENV/bin/python" -m spark_jobs.class_archive \
     && "$VIRTUAL_ENV/bin/python" -m compileall -q ragstone feature_repo spark_jobs serving orchestration
 
 

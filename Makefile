@@ -20,6 +20,7 @@ define set_up
 	VIRTUAL_ENV=$(1) $(1)/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	$(1)/bin/python -m ragstone.runtime.jars core kafka
 	$(1)/bin/python -m ragstone.embedding.export
+	$(1)/bin/python -m spark_jobs.class_archive
 	touch $(1)/.installed
 endef
 

@@ -1,7 +1,7 @@
 """The only place that starts Spark. One session per process; its properties come from one generated file.
 
 Under `spark-submit` the JVM is already running when this code is reached, so jars, memory and Java options must have
-been given with `--properties-file`; started from Python, the same file is found through SPARK_CONF_DIR.
+been given with `--properties-file`; started from Python, pyspark passes the same file on.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _NO_END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class SparkLakeOfflineStoreConfig(SparkOfflineStoreConfig):
-    """The yaml section of this store. Spark itself is configured by SPARK_CONF_DIR, as for every other job."""
+    """The yaml section of this store. Spark itself is configured by the properties file, as for every other job."""
 
     type: Literal["ragstone.features.spark_offline_store.SparkLakeOfflineStore"] = (
         "ragstone.features.spark_offline_store.SparkLakeOfflineStore"

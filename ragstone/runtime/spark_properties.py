@@ -1,13 +1,14 @@
 """What Spark is told before its JVM starts: one generated file, read by our sessions and by plain spark-submit alike.
 
 Heap, jars, Java options and log settings come too late when a running driver sets them, so they are written to
-`<home>/spark/spark-defaults.conf` and `SPARK_CONF_DIR` points there.
+`<home>/spark/spark-defaults.conf`, which pyspark and spark-submit are given by name.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from typing import Final
 
 from ragstone.runtime.code_archive import write_code_archive
 from ragstone.runtime.errors import DependencyUnavailableError
-from ragstone.runtime.jars import spark_jar_paths
+from ragstone.runtime.jars import jar_paths, spark_jar_paths
 from ragstone.runtime.java import java_home
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.telemetry import OPT_OUTS
@@ -47,7 +48,9 @@ def spark_environment(settings: Settings) -> dict[str, str]:
     environment = {
         "JAVA_HOME": str(java_home(settings)),
         "SPARK_HOME": str(_spark_home()),
-        "SPARK_CONF_DIR": str(write_spark_properties(settings).parent),
+        "SPARK_CONF_DIR": str(empty_conf(settings)),
+        # What pyspark starts its JVM with; a job that spark-submit runs has its JVM already.
+        "PYSPARK_SUBMIT_ARGS": f"--properties-file {shlex.quote(str(write_spark_properties(settings)))} pyspark-shell",
         # pydeequ refuses to be imported without it.
         "SPARK_VERSION": SPARK_LINE,
         # Python shows and takes Spark's timestamps in local time: the workers' is UTC like everything else. A driver
@@ -65,6 +68,19 @@ def spark_environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
+def class_archive(settings: Settings) -> Path:
+    """Return where set-up puts the archive of Spark's and Delta's classes, which local drivers map."""
+    return settings.assets / "spark" / "classes.jsa"
+
+
+def empty_conf(settings: Settings) -> Path:
+    """Return the folder that stands for Spark's conf on the class path: always empty, and the same for all homes.
+
+    The JVM maps no class archive when its class path has another folder than at the dump, or one with files.
+    """
+    return settings.assets / "spark" / "conf"
+
+
 def spark_properties(settings: Settings) -> dict[str, str]:
     """Return every Spark property of this home, by name. Raises DependencyUnavailableError."""
     properties = {
@@ -72,7 +88,7 @@ def spark_properties(settings: Settings) -> dict[str, str]:
         "spark.driver.memory": settings.spark.driver_memory,
         "spark.driver.extraJavaOptions": _java_options(settings),
         "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
-        "spark.jars": _jar_list(spark_jar_paths(settings)),
+        **_jars(settings),
         # Nothing is resolved by it, but its folders are made, and a container's user may have no home.
         "spark.jars.ivy": str(settings.home / "spark" / "ivy"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -113,7 +129,23 @@ def _java_options(settings: Settings) -> str:
         options += ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         # Room for what is loaded at the start: the JVM's own small beginnings cost a full collection at each growth.
         options += ["-XX:MetaspaceSize=256m", "-Xms384m", "-XX:NewSize=160m"]
+        # An archive that does not fit this driver is passed over, and that is no warning's matter.
+        options += [f'"-XX:SharedArchiveFile={class_archive(settings)}"', "-Xlog:cds=error"]
     return " ".join(options)
+
+
+def _jars(settings: Settings) -> dict[str, str]:
+    """Return which jars are loaded how: a local driver has the core ones on its class path, where it can share them.
+
+    Jars that Spark adds later would be copied for the executor, which is the driver itself.
+    """
+    jars = spark_jar_paths(settings)
+    if not _is_local(settings):
+        return {"spark.jars": _jar_list(jars)}
+    core = jar_paths(settings)
+    added = [jar for jar in jars if jar not in core]
+    own = {"spark.driver.extraClassPath": os.pathsep.join(map(str, core))}
+    return own | ({"spark.jars": _jar_list(added)} if added else {})
 
 
 def _jar_list(jars: Iterable[Path]) -> str:

@@ -253,7 +253,8 @@ def _outcome(kind: str, verdict: Verdict, failed_rows: int) -> RuleOutcome:
 
 
 def _engine(spark: SparkSession) -> dict[str, str]:
-    jar = _DEEQU_JAR.search(spark.sparkContext.getConf().get("spark.jars", "") or "")
+    loaded = spark.sparkContext.getConf()
+    jar = _DEEQU_JAR.search(f"{loaded.get('spark.jars', '')} {loaded.get('spark.driver.extraClassPath', '')}")
     return {"spark": spark.version, "deequ": jar[1] if jar else "unknown"}
 
 

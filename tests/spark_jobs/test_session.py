@@ -1,10 +1,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from ragstone.runtime.spark_properties import spark_environment
+from ragstone.runtime.spark_properties import class_archive, spark_environment
 from spark_jobs.session import open_session
 
 pytestmark = pytest.mark.spark
@@ -49,12 +50,18 @@ def test_a_process_has_one_session(spark, settings):
 def test_the_session_has_the_properties_of_the_generated_file(spark):
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     assert spark.conf.get("spark.sql.shuffle.partitions") == "2"
-    assert "delta" in spark.conf.get("spark.jars")
+    assert "delta" in spark.conf.get("spark.driver.extraClassPath")
+
+
+def test_the_driver_maps_the_archive_of_classes_that_set_up_made(spark, settings):
+    driver = spark._jvm.java.lang.ProcessHandle.current().pid()
+    mapped = {line.split()[-1] for line in Path(f"/proc/{driver}/maps").read_text("utf-8").splitlines()}
+    assert str(class_archive(settings)) in mapped
 
 
 def test_a_jvm_that_was_started_without_our_properties_is_refused(settings):
     environment = {**os.environ, **spark_environment(settings)}
-    del environment["SPARK_CONF_DIR"]
+    del environment["PYSPARK_SUBMIT_ARGS"]
     command = [sys.executable, "-c", STARTED_PLAINLY, str(settings.home)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert "Spark was started without Ragstone's properties" in done.stdout, done.stderr
