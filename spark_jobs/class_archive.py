@@ -86,7 +86,7 @@ def _end_jvm() -> str:
     # The list is whole only when the JVM has ended in its own time, and pyspark leaves it to run until we end.
     from pyspark import SparkContext
 
-    gateway: Any = SparkContext._gateway  # type: ignore[attr-defined]
+    gateway: Any = SparkContext._gateway
     class_path: str = gateway.jvm.java.lang.System.getProperty("java.class.path")
     SparkContext.getOrCreate().stop()
     gateway.shutdown()
