@@ -16,10 +16,10 @@ from ragstone.runtime.settings import Settings, load_settings
 from ragstone.runtime.source_settings import PushSource
 from serving.boundary import BodyCap, RequestBoundary
 from serving.errors import PROBLEM_MEDIA_TYPE, Problem, install_error_handlers
-from serving.routes import answers, chat, chunks, documents, health, search
+from serving.routes import answers, chat, chunks, documents, feedback, health, search
 from serving.services import open_services
 
-_ROUTERS: Final = (chat.router, search.router, chunks.router, documents.router, answers.router, health.router)
+_ROUTERS: Final = tuple(route.router for route in (chat, search, chunks, documents, answers, feedback, health))
 _KEY_SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "an API key"},
     "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

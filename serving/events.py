@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import redis
 
 from ragstone.contracts.names import RETRIEVAL_STREAM
+from ragstone.contracts.records import Principal
+from ragstone.contracts.stream_entries import from_entry, to_entry
+from ragstone.contracts.tables import RETRIEVALS
+from ragstone.runtime.errors import NotFoundError
 
 _ANSWER_KEY: Final = "ragstone:answer:"
 
-# The stream entry's id is known only once it is written, so the pointer to it is set where it is written. Entries past
-# the answers' time to live are trimmed on the way.
+# The stream entry's id is known only once it is written, so the pointer to it is set where it is written. Nothing is
+# trimmed here: only what drains the stream knows which entries the lake has.
 _APPEND: Final = """
-local now = redis.call('TIME')
-local horizon = string.format('%d', (now[1] - tonumber(ARGV[1])) * 1000)
-local id = redis.call('XADD', KEYS[1], 'MINID', '~', horizon, '*', unpack(ARGV, 2))
+local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, 2))
 redis.call('SET', KEYS[2], id, 'EX', ARGV[1])
 return id
 """
@@ -48,19 +49,13 @@ class RetrievalEvent:
 
     def encoded(self) -> dict[str, str]:
         """Return the event as the fields of a stream entry, all text."""
-        return {field.name: _as_text(getattr(self, field.name)) for field in fields(self)}
+        return to_entry(RETRIEVALS, vars(self))
 
     @classmethod
     def decoded(cls, entry: Mapping[str, str]) -> RetrievalEvent:
-        """Return the event of a stream entry."""
-        typed: dict[str, Any] = {
-            **entry,
-            "principal_groups": tuple(json.loads(entry["principal_groups"])),
-            "abstained": entry["abstained"] == "true",
-            "event_timestamp": datetime.fromisoformat(entry["event_timestamp"]),
-            "created_timestamp": datetime.fromisoformat(entry["created_timestamp"]),
-        }
-        return cls(**typed)
+        """Return the event of a stream entry. Raises ValueError for one that is none."""
+        row = from_entry(RETRIEVALS, entry)
+        return cls(**{**row, "principal_groups": tuple(row["principal_groups"])})
 
 
 class RetrievalLog:
@@ -83,11 +78,20 @@ class RetrievalLog:
         entries: Any = self._client.xrange(RETRIEVAL_STREAM, entry_id, entry_id)
         return RetrievalEvent.decoded(_texts(entries[0][1])) if entries else None
 
+    def given(self, answer_id: str, principal: Principal) -> RetrievalEvent:
+        """Return the event of an answer that this principal was given.
 
-def _as_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return value.isoformat() if isinstance(value, datetime) else json.dumps(value)
+        Raises NotFoundError when there is no such answer, or it was given to somebody else; and redis.RedisError.
+        """
+        event = self.find(answer_id)
+        if event is None or event.principal != principal.name:
+            raise NotFoundError(
+                "there is no such answer",
+                where="answers",
+                got=answer_id,
+                wanted="the id of an answer that was given to you, and not too long ago",
+            )
+        return event
 
 
 def _texts(entry: Mapping[Any, Any]) -> dict[str, str]:

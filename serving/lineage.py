@@ -15,7 +15,6 @@ from ragstone.contracts.records import Citation, Principal
 from ragstone.contracts.state import AsOf, state_sql
 from ragstone.contracts.tables import BRONZE_DOCUMENTS, QUALITY_RESULTS, RUNS, SILVER_CHUNKS, SILVER_DOCUMENTS
 from ragstone.lake.read import query
-from ragstone.runtime.errors import NotFoundError
 from serving.events import RetrievalEvent, RetrievalLog
 
 Row = Mapping[str, Any]
@@ -92,14 +91,7 @@ class LineageReader:
 
         Raises NotFoundError when there is no such answer, or it was given to somebody else.
         """
-        event = self.log.find(answer_id)
-        if event is None or event.principal != principal.name:
-            raise NotFoundError(
-                "there is no such answer",
-                where="answers",
-                got=answer_id,
-                wanted="the id of an answer that was given to you, and not too long ago",
-            )
+        event = self.log.given(answer_id, principal)
         evidence = self._evidence(event)
         run_ids = _run_ids(evidence)
         return Lineage(

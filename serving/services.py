@@ -16,6 +16,7 @@ from serving.answering import Answerer
 from serving.auth import KeyRing
 from serving.cpu_pool import CpuPool
 from serving.events import RetrievalLog
+from serving.feedback import FeedbackLog
 from serving.generation.generative import Generator
 from serving.generation.prompt import load_prompt
 from serving.index.follower import IndexFollower
@@ -46,6 +47,7 @@ class Services:
     retriever: Retriever
     answerer: Answerer
     lineage: LineageReader
+    feedback: FeedbackLog
     chat: OpenAIChat | None
 
     def check(self) -> IndexManifest:
@@ -88,6 +90,7 @@ def open_services(settings: Settings) -> Services:
         retriever=retriever,
         answerer=Answerer(settings, retriever, index, reader, client, sessions, log, pool, generator),
         lineage=LineageReader(log, settings.lake_root, settings.index_root),
+        feedback=FeedbackLog(client, log),
         chat=None if generator is None else generator.chat,
     )
     services.check()

@@ -134,3 +134,46 @@ def _version() -> dict[str, Any]:
         "created_timestamp": DAY_ZERO + timedelta(seconds=1),
         "run_id": "run-1",
     }
+
+
+def make_retrieval_row(answer_id: str = "a" * 32, **changes: Any) -> dict[str, Any]:
+    """Return a row of events.retrievals; `cited` and `shown` are chunk ids, for its citations and its passed hits."""
+    cited, shown = changes.pop("cited", ()), changes.pop("shown", ())
+    row = {
+        "answer_id": answer_id,
+        "session_id": "s" * 32,
+        "principal": "ann",
+        "principal_groups": ["public"],
+        "question": "What is it?",
+        "answer": "It is a guide.",
+        "abstained": False,
+        "citations": json.dumps([{"marker": i, "chunk_id": name} for i, name in enumerate(cited, 1)]),
+        "hits": json.dumps(
+            [
+                {"chunk_id": name, "rank": rank, "score": 1 - rank / 10, "gate": "passed"}
+                for rank, name in enumerate(shown, 1)
+            ]
+        ),
+        "index_version": "v1",
+        "online_watermark": "{}",
+        **{name: name for name in ("prompt_hash", "settings_hash", "encoder_hash")},
+        "event_timestamp": at(1),
+        "created_timestamp": at(1.5),
+    }
+    return {**row, **changes}
+
+
+def make_feedback_row(answer_id: str = "a" * 32, **changes: Any) -> dict[str, Any]:
+    """Return a row of events.feedback: thumbs up, unless told otherwise."""
+    row = {
+        "feedback_id": stable_hash("feedback", answer_id),
+        "answer_id": answer_id,
+        "principal": "ann",
+        "score": 1,
+        "chunk_id": None,
+        "corrected_answer": None,
+        "comment": None,
+        "event_timestamp": at(2),
+        "created_timestamp": at(2),
+    }
+    return {**row, **changes}

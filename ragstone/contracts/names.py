@@ -18,8 +18,9 @@ TRAINING_SERVICE: Final = "training_v1"
 PUBLIC_GROUP: Final = "public"
 ADMIN_GROUP: Final = "admin"
 
-# The stream a chat writes its retrieval events to; a later step drains it to events.retrievals.
+# What the service writes of answers and of judgements; `ragstone events drain` moves both into the event tables.
 RETRIEVAL_STREAM: Final = "ragstone:retrievals"
+FEEDBACK_STREAM: Final = "ragstone:feedback"
 
 STEPS: Final = ("ingest", "validate", "preprocess", "embed", "materialize", "index")
 

@@ -263,15 +263,16 @@ RETRIEVALS: Final = TableSpec(
 
 FEEDBACK: Final = TableSpec(
     name="events.feedback",
-    grain="one judgement of one answer",
+    grain="one judgement of one answer; the newest one of an answer counts, as a whole",
     keys=("feedback_id",),
     statistics_columns=("feedback_id", "answer_id", "event_timestamp"),
     columns=(
         _required("feedback_id", STRING, "identity of the judgement"),
         _required("answer_id", STRING, "the answer that was judged"),
         _required("principal", STRING, "who judged"),
-        _required("score", INT, "-1, 0 or 1"),
-        Column("chunk_id", STRING, "the chunk that was judged, where one was"),
+        _required("score", INT, "-1 for thumbs down, 1 for thumbs up, 0 for neither"),
+        Column("chunk_id", STRING, "the chunk that answers best, of those shown with the answer"),
+        Column("corrected_answer", STRING, "what the answer should have been"),
         Column("comment", STRING, "free text"),
         _required("event_timestamp", TIMESTAMP, "when it was judged"),
         _required("created_timestamp", TIMESTAMP, "when the event was written"),

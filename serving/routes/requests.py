@@ -13,12 +13,12 @@ from serving.deadline import Deadline
 from serving.errors import shown
 from serving.services import Services
 
-_ID_PATTERN: Final = r"^[0-9a-f]{32}$"
+ID_PATTERN: Final = r"^[0-9a-f]{32}$"
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
-ChunkId = Annotated[str, Path(pattern=_ID_PATTERN, description="32 hexadecimal characters")]
-DocumentId = Annotated[str, Path(pattern=_ID_PATTERN, description="32 hexadecimal characters")]
-AnswerId = Annotated[str, Path(pattern=_ID_PATTERN, description="32 hexadecimal characters")]
+ChunkId = Annotated[str, Path(pattern=ID_PATTERN, description="32 hexadecimal characters")]
+DocumentId = Annotated[str, Path(pattern=ID_PATTERN, description="32 hexadecimal characters")]
+AnswerId = Annotated[str, Path(pattern=ID_PATTERN, description="32 hexadecimal characters")]
 
 
 def services_of(request: Request) -> Services:
@@ -58,14 +58,19 @@ def checked_question(request: Request, field: str, question: str) -> str:
         raise BadInputError(
             "the question is empty", where=_place(request, field), got=shown(question), wanted="a question"
         )
-    if _SURROGATE.search(stripped):
+    check_unicode(request, field, stripped)
+    return stripped
+
+
+def check_unicode(request: Request, field: str, text: str) -> None:
+    """Raise BadInputError for a text with half of a surrogate pair, which no store takes."""
+    if _SURROGATE.search(text):
         raise BadInputError(
-            "the question is not Unicode text",
+            f"the {field} is not Unicode text",
             where=_place(request, field),
-            got=f"half of a surrogate pair in {shown(stripped)}",
+            got=f"half of a surrogate pair in {shown(text)}",
             wanted="whole characters",
         )
-    return stripped
 
 
 def _place(request: Request, field: str) -> str:

@@ -34,6 +34,7 @@ def test_every_operation_tells_how_it_refuses():
         "document_status",
         "delete_document",
         "lineage",
+        "feedback",
         "live",
         "ready",
         "metrics",

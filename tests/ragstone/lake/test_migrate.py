@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 
 from ragstone.contracts.migrations import MIGRATIONS, before_step, migrations
 from ragstone.contracts.records import StepResult
-from ragstone.contracts.tables import BRONZE_DOCUMENTS, QUARANTINE, RUNS, STATIC_TABLES
+from ragstone.contracts.tables import BRONZE_DOCUMENTS, FEEDBACK, QUARANTINE, RUNS, STATIC_TABLES
 from ragstone.lake import read
 from ragstone.lake.delta import append_rows, open_table, table_path, transaction_version
 from ragstone.lake.migrate import migrate, migrate_all, pending_migrations
@@ -26,7 +26,16 @@ def _make_quarantine_row():
     return {**dict.fromkeys(QUARANTINE.column_names), **texts, "failed_rules": ["a rule"], "recorded_at": at(1)}
 
 
-ROWS = {BRONZE_DOCUMENTS.name: make_bronze_row, QUARANTINE.name: _make_quarantine_row}
+def _make_feedback_row():
+    texts = dict.fromkeys(("feedback_id", "answer_id", "principal", "chunk_id", "corrected_answer", "comment"), "said")
+    return {**texts, "score": 1, "event_timestamp": at(1), "created_timestamp": at(2)}
+
+
+ROWS = {
+    BRONZE_DOCUMENTS.name: make_bronze_row,
+    QUARANTINE.name: _make_quarantine_row,
+    FEEDBACK.name: _make_feedback_row,
+}
 
 
 @pytest.fixture
