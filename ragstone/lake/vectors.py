@@ -112,14 +112,23 @@ def fill_matrix(root: Path, space: str, rows: IndexRows, matrix: npt.NDArray[np.
             matrix[wanted[chosen]] = _as_matrix(vectors, spec, matrix.shape[1])
 
 
-def living_texts(root: Path, rows: IndexRows, as_of: AsOf = NOW) -> Iterator[str]:
-    """Yield the text of each chunk of `rows`, in no particular order; `as_of` as it was for `rows`."""
-    wanted = set(rows.table["chunk_id"].to_pylist())
+def living_texts(root: Path, rows: IndexRows, as_of: AsOf = NOW) -> Iterator[tuple[int, str]]:
+    """Yield place and text of each chunk of `rows`, in no particular order; `as_of` as it was for `rows`."""
+    wanted = {chunk_id: place for place, chunk_id in enumerate(rows.table["chunk_id"].to_pylist())}
     version = rows.tables[SILVER_CHUNKS.name].version
     for batch in read.state_batches(root, SILVER_CHUNKS, as_of, _BATCH_ROWS, ("chunk_id", "text"), version):
         for chunk_id, text in zip(batch["chunk_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
             if chunk_id in wanted:
-                yield text
+                yield wanted[chunk_id], text
+
+
+def texts_of(root: Path, chunk_ids: Sequence[str], as_of: AsOf = NOW) -> dict[str, str]:
+    """Return the living texts of some chunks by chunk_id; a chunk without one is left out."""
+    wanted = pa.table({"chunk_id": pa.array(chunk_ids, pa.string())})
+    history = "(SELECT * FROM chunks WHERE chunk_id IN (SELECT chunk_id FROM wanted))"
+    sql = f"SELECT chunk_id, text FROM ({state_sql(SILVER_CHUNKS, history, as_of)})"
+    found = read.query(root, sql, chunks=SILVER_CHUNKS, wanted=wanted)
+    return dict(zip(found["chunk_id"].to_pylist(), found["text"].to_pylist(), strict=True))
 
 
 @dataclass(frozen=True)

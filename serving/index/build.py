@@ -19,9 +19,10 @@ from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.tracing import span
 from serving.index import files, publish, sources
+from serving.index.lexical import write_lexical
 from serving.index.manifest import FileRecord, IndexKind, IndexManifest, read_manifest, write_manifest
 from serving.index.pointer import Pointer, read_pointer
-from serving.index.sidecar import count_words, write_rows, write_words
+from serving.index.sidecar import write_rows
 from serving.index.snapshot import open_snapshot
 from serving.index.vectors import empty_flat, factory_of, kind_for, matrix_of, quantised, write_vectors
 from serving.index.verify import verify
@@ -83,8 +84,8 @@ def _write_snapshot(
     kind = kind_for(rows.table.num_rows, spec.dim, settings.index.quantised_above)
     _write_vectors(settings, spec, rows, kind, folder / files.VECTORS_FILE)
     write_rows(folder / files.ROWS_FILE, rows.table)
-    word_counts = count_words(living_texts(settings.lake_root, rows, as_of))
-    write_words(folder / files.WORDS_FILE, word_counts)
+    texts = living_texts(settings.lake_root, rows, as_of)
+    word_count = write_lexical(folder / files.WORDS_FILE, texts, rows.table.num_rows)
     tables = sources.tables_read(rows.tables)
     manifest = IndexManifest(
         version=version,
@@ -97,7 +98,7 @@ def _write_snapshot(
         dim=spec.dim,
         count=rows.table.num_rows,
         document_count=len(rows.table["document_id"].unique()),
-        word_count=len(word_counts),
+        word_count=word_count,
         space=spec.space,
         model_id=spec.model_id,
         model_hash=spec.model_hash,

@@ -12,7 +12,7 @@ from ragstone.runtime.errors import IndexIncompatibleError
 from ragstone.runtime.settings import AbstainSettings
 from serving.index.files import MANIFEST_FILE, flush_to_disk
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 IndexKind = Literal["flat", "quantised"]
 

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 from ragstone.runtime.errors import IndexIncompatibleError, NotFoundError
 from ragstone.runtime.settings import Settings
 from serving.index.files import MANIFEST_FILE, ROWS_FILE, VECTORS_FILE, WORDS_FILE, sha256_of
+from serving.index.lexical import LexicalIndex, open_lexical
 from serving.index.manifest import IndexManifest, read_manifest
 from serving.index.pointer import read_pointer
-from serving.index.sidecar import id_arrays, open_rows, open_words
+from serving.index.sidecar import id_arrays, open_rows
 from serving.index.vectors import Matrix, matrix_of, open_vectors, search_vectors
 
 _NEXT_STEP: Final = "ragstone index rollback, or ragstone index build"
@@ -43,32 +44,36 @@ class IndexHit(IndexRow):
 class IndexSnapshot:
     """One index version. Safe to search from many threads; holds no lock and changes nothing."""
 
-    def __init__(
-        self, manifest: IndexManifest, vectors: Any, rows: pa.RecordBatch, word_counts: dict[str, int]
-    ) -> None:
+    def __init__(self, manifest: IndexManifest, vectors: Any, rows: pa.RecordBatch, lexical: LexicalIndex) -> None:
         self.manifest = manifest
         self._vectors = vectors
         self._rows = rows
         self._ids = id_arrays(rows)
-        self._word_counts = word_counts
+        self._lexical = lexical
 
     def search(self, vector: npt.NDArray[np.float32], k: int) -> list[IndexHit]:
         """Return at most k hits for a question's vector, float32 (dim,): scores fall, ties by chunk_id.
 
         Fewer than k come back only when the index has no more.
         """
-        scores, ordinals = search_vectors(self._vectors, vector, k)
-        ids = ([name.decode() for name in column[ordinals].tolist()] for column in self._ids)
-        return [IndexHit(*row) for row in zip(*ids, scores, strict=True)]
+        return self._hits(*search_vectors(self._vectors, vector, k))
+
+    def search_words(self, question: str, k: int) -> list[IndexHit]:
+        """Return at most k hits that share a word with a question, by their BM25 score: it falls, ties by chunk_id."""
+        return self._hits(*self._lexical.search(question, k))
 
     def rows_of(self, chunk_ids: Sequence[str]) -> list[IndexRow]:
         """Return the rows of the chunks that the index has, ordered by chunk_id; others are left out."""
         known = pc.is_in(self._rows["chunk_id"], pa.array(chunk_ids, pa.string()))
         return [IndexRow(**row) for row in self._rows.filter(known).to_pylist()]
 
+    def rows_having(self, word: str) -> npt.NDArray[np.int32]:
+        """Return the ordinals of the rows whose text has a word, rising: int32 (rows,)."""
+        return self._lexical.rows_having(word)
+
     def idf(self, word: str) -> float:
         """Return how much a word tells: ln(1 + (n - m + 0.5) / (m + 0.5)) when m of n chunks have it."""
-        having = self._word_counts.get(word, 0)
+        having = len(self._lexical.rows_having(word))
         return math.log1p((self.manifest.count - having + 0.5) / (having + 0.5))
 
     def matrix(self) -> Matrix:
@@ -80,6 +85,10 @@ class IndexSnapshot:
     def rows(self) -> pa.RecordBatch:
         """Return chunk_id, document_id and text_hash of every vector, ordered by chunk_id."""
         return self._rows
+
+    def _hits(self, scores: list[float], ordinals: npt.NDArray[np.int64]) -> list[IndexHit]:
+        ids = ([name.decode() for name in column[ordinals].tolist()] for column in self._ids)
+        return [IndexHit(*row) for row in zip(*ids, scores, strict=True)]
 
 
 def open_current(settings: Settings) -> IndexSnapshot:
@@ -107,9 +116,9 @@ def open_snapshot(folder: Path, manifest_sha256: str | None = None) -> IndexSnap
         _check_sum(folder / name, record.sha256)
     try:
         vectors = open_vectors(folder / VECTORS_FILE)
-        rows, word_counts = open_rows(folder / ROWS_FILE), open_words(folder / WORDS_FILE)
-        _check_shape(folder, manifest, vectors, rows)
-        return IndexSnapshot(manifest, vectors, rows, word_counts)
+        rows, lexical = open_rows(folder / ROWS_FILE), open_lexical(folder / WORDS_FILE, manifest.count)
+        _check_shape(folder, manifest, (vectors.ntotal, vectors.d, rows.num_rows, lexical.word_count))
+        return IndexSnapshot(manifest, vectors, rows, lexical)
     except (RuntimeError, OSError, pa.ArrowInvalid) as unreadable:
         raise _broken(folder, str(unreadable).splitlines()[0], "the files its manifest names") from unreadable
 
@@ -120,11 +129,10 @@ def _check_sum(path: Path, wanted: str) -> None:
         raise _broken(path, f"SHA-256 {got}", f"SHA-256 {wanted}")
 
 
-def _check_shape(folder: Path, manifest: IndexManifest, vectors: Any, rows: pa.RecordBatch) -> None:
-    got = (vectors.ntotal, vectors.d, rows.num_rows)
-    wanted = (manifest.count, manifest.dim, manifest.count)
+def _check_shape(folder: Path, manifest: IndexManifest, got: tuple[int, int, int, int]) -> None:
+    wanted = (manifest.count, manifest.dim, manifest.count, manifest.word_count)
     if got != wanted:
-        raise _broken(folder, f"(vectors, dim, rows) = {got}", f"{wanted}, as the manifest says")
+        raise _broken(folder, f"(vectors, dim, rows, words) = {got}", f"{wanted}, as the manifest says")
 
 
 def _broken(where: Path, got: str, wanted: str) -> IndexIncompatibleError:

@@ -13,9 +13,10 @@ import numpy as np
 
 from ragstone.contracts.identity import embedding_key
 from ragstone.contracts.state import AsOf
-from ragstone.lake.vectors import LakeVector, vectors_of
+from ragstone.lake.vectors import LakeVector, texts_of, vectors_of
 from ragstone.runtime.errors import IndexGateError
 from ragstone.runtime.settings import Settings
+from ragstone.text.words import words
 from serving.index.snapshot import IndexSnapshot
 
 _LENGTH_TOLERANCE: Final = 1e-3
@@ -72,6 +73,14 @@ def check_lake(snapshot: IndexSnapshot, settings: Settings) -> str | None:
     return f"{len(wrong)} of {len(sample)} sampled chunks differ from the lake" if wrong else None
 
 
+def check_words(snapshot: IndexSnapshot, settings: Settings) -> str | None:
+    """Refuse a snapshot whose words of sampled rows are not those of the chunk's text in the lake."""
+    sample, ids = _sample(snapshot, settings), snapshot.rows()["chunk_id"]
+    texts = texts_of(settings.lake_root, [ids[i].as_py() for i in sample], _bounds(snapshot))
+    wrong = sum(not _has_words(snapshot, i, texts.get(ids[i].as_py(), "")) for i in sample)
+    return f"{wrong} of {len(sample)} sampled rows lack words of their text" if wrong else None
+
+
 def check_search(snapshot: IndexSnapshot, settings: Settings) -> str | None:
     """Refuse a snapshot in which a sampled vector does not find itself, or an equal one, first."""
     matrix = snapshot.matrix()
@@ -89,6 +98,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "lengths": check_lengths,
     "order": check_order,
     "lake": check_lake,
+    "words": check_words,
     "search": check_search,
 }
 
@@ -103,8 +113,15 @@ def _sample(snapshot: IndexSnapshot, settings: Settings) -> list[int]:
 
 def _from_lake(snapshot: IndexSnapshot, settings: Settings, chunk_ids: list[str]) -> dict[str, LakeVector]:
     manifest = snapshot.manifest
-    as_of = AsOf(known_by=manifest.known_by, written_by=manifest.built_at)
-    return vectors_of(settings.lake_root, manifest.space, manifest.dim, chunk_ids, as_of)
+    return vectors_of(settings.lake_root, manifest.space, manifest.dim, chunk_ids, _bounds(snapshot))
+
+
+def _bounds(snapshot: IndexSnapshot) -> AsOf:
+    return AsOf(known_by=snapshot.manifest.known_by, written_by=snapshot.manifest.built_at)
+
+
+def _has_words(snapshot: IndexSnapshot, ordinal: int, text: str) -> bool:
+    return all(ordinal in snapshot.rows_having(word) for word in set(words(text)))
 
 
 def _agrees(snapshot: IndexSnapshot, lake: LakeVector | None, vector: np.ndarray, ordinal: int) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from ragstone.contracts.state import AsOf
 from ragstone.contracts.tables import DOCUMENT_ACCESS, SILVER_CHUNKS, embeddings
 from ragstone.lake.delta import append_rows
-from ragstone.lake.vectors import fill_matrix, index_rows, living_texts, vectors_of
+from ragstone.lake.vectors import fill_matrix, index_rows, living_texts, texts_of, vectors_of
 from ragstone.runtime.errors import ContractError
 from tests.factories import at, make_access_row, make_chunk_row, make_tombstone, write_rows
 
@@ -104,7 +104,10 @@ def test_no_table_at_all_is_an_empty_state(tmp_path: Path) -> None:
 
 def test_texts_and_vectors_are_those_of_the_living_rows(root: Path) -> None:
     write_rows(root, SILVER_CHUNKS, [make_chunk_row("no vector, not in the index")])
-    assert sorted(living_texts(root, index_rows(root, SPACE, DIM))) == ["one", "three", "two"]
+    rows = index_rows(root, SPACE, DIM)
+    chunk_ids = rows.table["chunk_id"].to_pylist()
+    assert {chunk_ids[place]: text for place, text in living_texts(root, rows)} == texts_of(root, chunk_ids)
+    assert sorted(texts_of(root, chunk_ids).values()) == ["one", "three", "two"]
     found = vectors_of(root, SPACE, DIM, [make_chunk_row("two")["chunk_id"], "0" * 32])
     [(name, vector)] = found.items()
     assert (name, vector.embedding_key) == (make_chunk_row("two")["chunk_id"], "key of two")

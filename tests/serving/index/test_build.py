@@ -66,6 +66,13 @@ def test_an_index_remembers_in_how_many_of_its_chunks_a_word_stands(settings: Se
     assert weights == pytest.approx([np.log(1 + 0.5 / 2.5), np.log(1 + 1.5 / 1.5), np.log(1 + 2.5 / 0.5)])
 
 
+def test_an_index_is_searched_by_words_over_the_rows_of_its_vectors(settings: Settings) -> None:
+    put(settings, NORTH, EAST, BETWEEN)
+    build.run(settings, "run-1")
+    hits = open_current(settings).search_words("Which wall?", 3)
+    assert [(hit.chunk_id, hit.document_id) for hit in hits] == [(BETWEEN.chunk_id, BETWEEN.document_id)]
+
+
 def test_a_second_run_writes_nothing(settings: Settings) -> None:
     put(settings, NORTH, EAST)
     build.run(settings, "run-1")

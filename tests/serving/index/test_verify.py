@@ -87,6 +87,17 @@ def test_rows_that_stand_out_of_order_are_not_published(settings: Settings, monk
     assert refused.value.failed_checks == ("order",)
 
 
+def test_an_index_whose_words_stand_at_other_rows_is_not_published(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(settings, NORTH, EAST, BETWEEN)
+    honest = build.living_texts
+    monkeypatch.setattr(build, "living_texts", lambda *given: [((row + 1) % 3, text) for row, text in honest(*given)])
+    with pytest.raises(IndexGateError) as refused:
+        build.run(settings, "run-1")
+    assert refused.value.failed_checks == ("words",)
+
+
 def test_an_index_that_cannot_find_its_own_vectors_is_not_published(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +122,7 @@ def test_an_index_that_cannot_find_its_own_vectors_is_not_published(
 def test_every_check_is_named_when_all_pass(settings: Settings) -> None:
     put(settings, NORTH, EAST)
     build.run(settings, "run-1")
-    assert verify(open_current(settings), settings) == ("not_empty", "lengths", "order", "lake", "search")
+    assert verify(open_current(settings), settings) == ("not_empty", "lengths", "order", "lake", "words", "search")
 
 
 def test_a_snapshot_is_held_against_the_lake_as_it_was_when_it_was_built(settings: Settings) -> None:
