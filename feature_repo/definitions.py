@@ -16,6 +16,6 @@ _settings = load_settings()
 _views = [feature_view(view, _settings.lake_root) for view in views.views(_settings)]
 
 chunk, document = entities.CHUNK, entities.DOCUMENT
-# How many embedding spaces there are depends on the lake, so views get their names here.
+# Which views and services there are depends on the lake, so they get their names here.
 globals().update((view.name, view) for view in _views)
-chat_serving, index_build, training = feature_services(_views, _settings.embedding.space)
+globals().update((service.name, service) for service in feature_services(_views, _settings.embedding.space))

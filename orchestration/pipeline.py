@@ -53,6 +53,11 @@ REMATERIALIZE: Final = Step(
     "materialize", "ragstone.features.materialize:rematerialize", (), False, "fill the online store again"
 )
 
+# Not a part of a run either: questions come when they come, whether or not there are new documents.
+DRAIN: Final = Step(
+    "drain", "ragstone.lake.events:run", (), False, "move questions, answers and feedback into the lake"
+)
+
 
 def step(name: str) -> Step:
     """Return a step by name. Raises UsageError."""

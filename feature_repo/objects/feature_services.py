@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from feast import FeatureService, FeatureView
@@ -37,11 +37,38 @@ _TRAINING_STATS: Final = [
     "change_count",
     "document_stats_active",
 ]
+_RERANKER_CHUNK: Final = ["ordinal", "heading_path", "text", "token_count", "chunk_active"]
+_RERANKER_STATS: Final = ["title", "source", "document_language", "chunk_count"]
+_COUNTS: Final = ["shown_count", "cited_count", "chosen_count", "thumbs_up_count", "thumbs_down_count"]
 
 
-def feature_services(views: Sequence[FeatureView], space: str) -> tuple[FeatureService, FeatureService, FeatureService]:
-    """Return the services of chat, index building and training. `space` is the one embedding space they name."""
+def feature_services(views: Sequence[FeatureView], space: str) -> tuple[FeatureService, ...]:
+    """Return the services of chat, index building and training, and of reranking where engagement has its views.
+
+    `space` is the one embedding space they name.
+    """
     by_name = {view.name: view for view in views}
+    always = _of_every_lake(by_name, space)
+    return (*always, _reranker(by_name)) if names.CHUNK_ENGAGEMENT_VIEW in by_name else always
+
+
+def _reranker(by_name: Mapping[str, FeatureView]) -> FeatureService:
+    chunk, stats = by_name[names.CHUNK_METADATA_VIEW], by_name[names.DOCUMENT_STATS_VIEW]
+    chunk_engagement = by_name[names.CHUNK_ENGAGEMENT_VIEW]
+    document_engagement = by_name[names.DOCUMENT_ENGAGEMENT_VIEW]
+    return FeatureService(
+        name=names.RERANKER_SERVICE,
+        features=[
+            chunk[_RERANKER_CHUNK],
+            stats[_RERANKER_STATS],
+            chunk_engagement[[f"chunk_{name}" for name in _COUNTS]],
+            document_engagement[[f"document_{name}" for name in _COUNTS]],
+        ],
+        description="What a reranker may know of a chunk that was shown, as it was when it was shown",
+    )
+
+
+def _of_every_lake(by_name: Mapping[str, FeatureView], space: str) -> tuple[FeatureService, ...]:
     chunk, vector = by_name[names.CHUNK_METADATA_VIEW], by_name[names.embedding_view(space)]
     access, stats = by_name[names.DOCUMENT_ACCESS_VIEW], by_name[names.DOCUMENT_STATS_VIEW]
     return (

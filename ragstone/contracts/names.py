@@ -10,10 +10,13 @@ DOCUMENT_ENTITY: Final = "document"
 CHUNK_METADATA_VIEW: Final = "chunk_metadata"
 DOCUMENT_ACCESS_VIEW: Final = "document_access"
 DOCUMENT_STATS_VIEW: Final = "document_stats"
+CHUNK_ENGAGEMENT_VIEW: Final = "chunk_engagement"
+DOCUMENT_ENGAGEMENT_VIEW: Final = "document_engagement"
 
 CHAT_SERVICE: Final = "chat_serving_v1"
 INDEX_SERVICE: Final = "index_build_v1"
 TRAINING_SERVICE: Final = "training_v1"
+RERANKER_SERVICE: Final = "reranker_v1"
 
 PUBLIC_GROUP: Final = "public"
 ADMIN_GROUP: Final = "admin"

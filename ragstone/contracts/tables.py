@@ -211,6 +211,32 @@ DOCUMENT_STATS: Final = TableSpec(
 )
 
 
+def _engagement(entity: str, key: str) -> TableSpec:
+    """Return the contract of what was made of the answers that showed a chunk or a document, up to event_timestamp."""
+    counts = {
+        "shown_count": f"answers whose question found the {entity}, past the gate",
+        "cited_count": f"answers that cite the {entity}",
+        "chosen_count": f"answers whose judge chose the {entity} as answering best",
+        "thumbs_up_count": f"answers that cite the {entity} and got thumbs up",
+        "thumbs_down_count": f"answers that cite the {entity} and got thumbs down",
+    }
+    return TableSpec(
+        name=f"silver.{entity}_engagement",
+        grain=f"how often one {entity} was shown, cited and judged up to a time, or its tombstone",
+        keys=(key,),
+        statistics_columns=(key, *_TIMES),
+        columns=(
+            _required(key, STRING, f"the {entity}"),
+            *(Column(name, LONG, doc, feature=f"{entity}_{name}") for name, doc in counts.items()),
+            *_versioned(f"{entity}_engagement_active"),
+        ),
+    )
+
+
+CHUNK_ENGAGEMENT: Final = _engagement("chunk", "chunk_id")
+DOCUMENT_ENGAGEMENT: Final = _engagement("document", "document_id")
+
+
 def embeddings(space: str, dim: int) -> TableSpec:
     """Return the contract of one embedding space's table; its vectors have `dim` elements and length 1."""
     return TableSpec(
@@ -346,6 +372,8 @@ STATIC_TABLES: Final = (
     DOCUMENT_ACCESS,
     SILVER_CHUNKS,
     DOCUMENT_STATS,
+    CHUNK_ENGAGEMENT,
+    DOCUMENT_ENGAGEMENT,
     RETRIEVALS,
     FEEDBACK,
     RUNS,

@@ -10,7 +10,9 @@ from typing import Final
 
 from ragstone.contracts import names
 from ragstone.contracts.tables import (
+    CHUNK_ENGAGEMENT,
     DOCUMENT_ACCESS,
+    DOCUMENT_ENGAGEMENT,
     DOCUMENT_STATS,
     SILVER_CHUNKS,
     Column,
@@ -57,6 +59,10 @@ class View:
 CHUNK_METADATA: Final = View(names.CHUNK_METADATA_VIEW, names.CHUNK_ENTITY, SILVER_CHUNKS)
 ACCESS: Final = View(names.DOCUMENT_ACCESS_VIEW, names.DOCUMENT_ENTITY, DOCUMENT_ACCESS)
 STATS: Final = View(names.DOCUMENT_STATS_VIEW, names.DOCUMENT_ENTITY, DOCUMENT_STATS)
+ENGAGEMENT: Final = (
+    View(names.CHUNK_ENGAGEMENT_VIEW, names.CHUNK_ENTITY, CHUNK_ENGAGEMENT),
+    View(names.DOCUMENT_ENGAGEMENT_VIEW, names.DOCUMENT_ENTITY, DOCUMENT_ENGAGEMENT),
+)
 
 
 def chunk_embedding(space: str) -> View:
@@ -77,9 +83,10 @@ def embedding_spaces(settings: Settings) -> tuple[str, ...]:
 
 
 def views(settings: Settings) -> tuple[View, ...]:
-    """Return every feature view of these settings' lake.
+    """Return every feature view of these settings' lake: engagement has its views once events were drained.
 
     `document_access` comes last: what is written online last has the freshest word on who may read what.
     """
     spaces = tuple(chunk_embedding(space) for space in embedding_spaces(settings))
-    return (CHUNK_METADATA, *spaces, STATS, ACCESS)
+    engagement = ENGAGEMENT if all((settings.lake_root / view.spec.path).is_dir() for view in ENGAGEMENT) else ()
+    return (CHUNK_METADATA, *spaces, STATS, *engagement, ACCESS)
