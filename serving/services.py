@@ -51,7 +51,10 @@ class Services:
     chat: OpenAIChat | None
 
     def check(self) -> IndexManifest:
-        """Return the manifest of the served index. Raises RetrievalUnavailableError when Redis does not answer."""
+        """Return the manifest of the served index.
+
+        Raises RetrievalUnavailableError when Redis does not answer, or when the index was withdrawn.
+        """
         with told_as_unavailable("the online store does not answer, so no question can be answered"):
             self.client.ping()
         return self.index.current().manifest

@@ -38,7 +38,11 @@ PARTS: Final = (
     Part("collect", "orchestration.purge.steps:collect", "find its rows, objects and the traces of its text"),
     Part("landing", "orchestration.purge.steps:landing", "remove its bytes and blank its lines in the landing log"),
     Part("tables", "orchestration.purge.steps:tables", "take its rows out of every table and vacuum each"),
-    Part("index", "orchestration.purge.steps:index", "publish an index without it, drop the snapshots that have it"),
+    Part(
+        "index",
+        "orchestration.purge.steps:index",
+        "publish an index without it, or none; drop the snapshots that have it",
+    ),
     Part("online", "orchestration.purge.steps:online", "take it out of Redis and rewrite Redis's files"),
     Part("files", "orchestration.purge.steps:files", "take it out of reports and logs"),
     Part("services", "orchestration.purge.steps:services", "make running services forget what they remember of it"),

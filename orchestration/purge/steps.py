@@ -45,7 +45,7 @@ def tables(settings: Settings, record: PurgeRecord, run_id: str) -> dict[str, An
 
 
 def index(settings: Settings, record: PurgeRecord, run_id: str) -> dict[str, Any]:
-    """Publish an index without the document, then drop the snapshots that have it."""
+    """Publish an index without the document, or none when it was the last, then drop the snapshots that have it."""
     done: dict[str, Any] = target("serving.index.purge:purge_index")(settings, record.document_id, run_id)
     return done
 

@@ -123,7 +123,7 @@ class DeadlineExceededError(DependencyUnavailableError):
 
 
 class RetrievalUnavailableError(DependencyUnavailableError):
-    """A question cannot be answered now: the online store or the index does not answer in time."""
+    """A question cannot be answered now: the online store does not answer in time, or nothing is indexed."""
 
 
 class GenerationError(DependencyUnavailableError):

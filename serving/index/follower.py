@@ -1,14 +1,18 @@
-"""A reader's view of the published index: follows `CURRENT`, and keeps the last good snapshot when a new one is not."""
+"""A reader's view of the published index: follows `CURRENT`, and keeps the last good snapshot when a new one is not.
+
+Only when `CURRENT` itself is gone is there nothing to search any more: a purge takes it away with the last document.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ragstone.runtime.errors import IndexIncompatibleError, RagstoneError
+from ragstone.runtime.errors import IndexIncompatibleError, RagstoneError, RetrievalUnavailableError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.metrics import INDEX_AGE_SECONDS, INDEX_INFO
 from ragstone.runtime.settings import Settings
@@ -26,7 +30,8 @@ class IndexFollower:
     Raises NotFoundError when nothing was published, IndexIncompatibleError when the published snapshot is broken or
     belongs to another encoder: there is no last good one yet. Loading happens in the calling thread, or in one of its
     own between `start` and `close`; searching is never held up. `on_change` is called after each snapshot that is taken
-    up, also when `CURRENT` was only written again: a purge does that, so that what is remembered of passages goes.
+    up, also when `CURRENT` was only written again: a purge does that, so that what is remembered of passages goes. It
+    is called too when the index was withdrawn.
     """
 
     def __init__(self, settings: Settings, encoder_hash: str, on_change: Callable[[], None] | None = None) -> None:
@@ -36,31 +41,42 @@ class IndexFollower:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._seen = _signature(settings.index_root)
-        self._snapshot = self._load()
-        self._announce(None)
+        self._snapshot: IndexSnapshot | None = self._load()
+        self._announce(None, self._snapshot)
 
     def current(self) -> IndexSnapshot:
-        """Return the snapshot to search now; it stays usable after a newer one has taken its place."""
-        return self._snapshot
+        """Return the snapshot to search now; it stays usable after a newer one has taken its place.
+
+        Raises RetrievalUnavailableError when the index was withdrawn and none has been published since.
+        """
+        snapshot = self._snapshot
+        if snapshot is None:
+            raise RetrievalUnavailableError(
+                "nothing is indexed, so no question can be answered",
+                where=str(self._settings.index_root),
+                got="an index that was withdrawn when its last document was purged",
+                wanted="a published index",
+                next_step="add a document, then ragstone run",
+            )
+        return snapshot
 
     def refresh(self) -> bool:
         """Take up what is published now, and return whether that was a change. A bad one is logged, and left aside."""
-        INDEX_AGE_SECONDS.set(time.time() - self._snapshot.manifest.built_at.timestamp())
+        _set_age(self._snapshot)
         signature = _signature(self._settings.index_root)
         if signature == self._seen:
             return False
         self._seen = signature
+        before = self._snapshot
         try:
-            fresh = self._load()
+            fresh = None if signature is None else self._load()
         except RagstoneError as bad:
-            get_logger(__name__).error(
-                "index_not_taken_up", serving=self._snapshot.manifest.version, what=bad.what, **bad.facts()
-            )
+            get_logger(__name__).error("index_not_taken_up", serving=_version(before), what=bad.what, **bad.facts())
             return False
-        before, self._snapshot = self._snapshot.manifest.version, fresh
+        self._snapshot = fresh
         if self._on_change is not None:
             self._on_change()
-        self._announce(before)
+        self._announce(before, fresh)
         return True
 
     def start(self) -> None:
@@ -90,13 +106,26 @@ class IndexFollower:
             )
         return snapshot
 
-    def _announce(self, before: str | None) -> None:
-        manifest = self._snapshot.manifest
+    def _announce(self, before: IndexSnapshot | None, now: IndexSnapshot | None) -> None:
+        log = get_logger(__name__)
         if before is not None:
-            INDEX_INFO.labels(before).set(0)
-        INDEX_INFO.labels(manifest.version).set(1)
-        INDEX_AGE_SECONDS.set(time.time() - manifest.built_at.timestamp())
-        get_logger(__name__).info("index_taken_up", version=manifest.version, chunks=manifest.count, before=before)
+            INDEX_INFO.labels(before.manifest.version).set(0)
+        _set_age(now)
+        if now is None:
+            log.warning("index_withdrawn", before=_version(before))
+            return
+        INDEX_INFO.labels(now.manifest.version).set(1)
+        log.info("index_taken_up", version=now.manifest.version, chunks=now.manifest.count, before=_version(before))
+
+
+def _version(snapshot: IndexSnapshot | None) -> str | None:
+    return None if snapshot is None else snapshot.manifest.version
+
+
+def _set_age(snapshot: IndexSnapshot | None) -> None:
+    # What is not there has no age; zero would look like an index built just now.
+    built_at = math.nan if snapshot is None else snapshot.manifest.built_at.timestamp()
+    INDEX_AGE_SECONDS.set(time.time() - built_at)
 
 
 def _signature(index_root: Path) -> _Signature | None:

@@ -1,4 +1,7 @@
-"""`CURRENT`: the one small file that says which snapshot is served. Publishing and rolling back replace it at once."""
+"""`CURRENT`: the one small file that says which snapshot is served. Publishing and rolling back replace it at once.
+
+It is not there before anything was published, and after a purge that left nothing to index.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ragstone.runtime.errors import IndexIncompatibleError
-from serving.index.files import CURRENT_FILE, replace_file
+from serving.index.files import CURRENT_FILE, flush_to_disk, replace_file
 
 
 class Pointer(BaseModel):
@@ -29,7 +32,7 @@ _NEXT_STEP: Final = "ragstone index publish VERSION; ragstone index list names t
 
 
 def read_pointer(index_root: Path) -> Pointer | None:
-    """Return what `CURRENT` says, or None when nothing was ever published. Raises IndexIncompatibleError."""
+    """Return what `CURRENT` says, or None when nothing is published. Raises IndexIncompatibleError."""
     path = index_root / CURRENT_FILE
     try:
         return Pointer.model_validate_json(path.read_bytes())
@@ -48,3 +51,9 @@ def read_pointer(index_root: Path) -> Pointer | None:
 def write_pointer(index_root: Path, pointer: Pointer) -> None:
     """Make `CURRENT` say this, at once and for good."""
     replace_file(index_root / CURRENT_FILE, pointer.model_dump_json().encode() + b"\n")
+
+
+def withdraw_pointer(index_root: Path) -> None:
+    """Take `CURRENT` away, for good: nothing is published then, and services say so instead of serving what was."""
+    (index_root / CURRENT_FILE).unlink(missing_ok=True)
+    flush_to_disk(index_root)

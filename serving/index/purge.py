@@ -1,14 +1,21 @@
-"""A document in the index: a new snapshot without it is served first, then every snapshot that has it goes."""
+"""A document in the index: a new snapshot without it is served first, then every snapshot that has it goes.
+
+When nothing is left to index, no snapshot is served at all: `CURRENT` is withdrawn.
+"""
 
 from __future__ import annotations
 
 import shutil
 
-from ragstone.runtime.errors import ContractError
+from ragstone.contracts.tables import SILVER_CHUNKS
+from ragstone.lake import read
+from ragstone.runtime.errors import ContractError, IndexGateError
+from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from serving.index import build
 from serving.index.files import BUILDING_PREFIX, ROWS_FILE, exclusively
-from serving.index.pointer import read_pointer, write_pointer
+from serving.index.manifest import read_manifest
+from serving.index.pointer import read_pointer, withdraw_pointer, write_pointer
 from serving.index.publish import version_names
 from serving.index.sidecar import open_rows
 from serving.index.snapshot import open_snapshot
@@ -23,11 +30,13 @@ def snapshots_with(settings: Settings, document_id: str) -> list[str]:
 def purge_index(settings: Settings, document_id: str, run_id: str) -> dict[str, object]:
     """Publish an index of the lake as it is now, then remove the versions that have the document, and say which.
 
-    The lake must be purged before. Raises IndexGateError when no index can be built, such as one of no document at all;
-    then what is served stays, and nothing is removed. Raises ContractError when the served version would have to go.
+    The lake must be purged before. Nothing is published any more when nothing is left to index; `served` is None then.
+    Raises IndexGateError when no index can be built for another reason; then what is served stays, and nothing is
+    removed. Raises ContractError when the served version would have to go.
     """
-    if read_pointer(settings.index_root) is not None and snapshots_with(settings, document_id):
-        build.run(settings, run_id)
+    pointer = read_pointer(settings.index_root)
+    if pointer is not None and pointer.version in snapshots_with(settings, document_id):
+        _publish_without(settings, pointer.version, run_id)
     with exclusively(settings.index_root):
         pointer, doomed = read_pointer(settings.index_root), snapshots_with(settings, document_id)
         if pointer is not None and pointer.version in doomed:
@@ -42,6 +51,24 @@ def purge_index(settings: Settings, document_id: str, run_id: str) -> dict[str, 
         for leftover in settings.index_root.glob(f"{BUILDING_PREFIX}*"):
             shutil.rmtree(leftover)
     return {"removed": doomed, "served": pointer.version if pointer else None}
+
+
+def _publish_without(settings: Settings, served: str, run_id: str) -> None:
+    try:
+        build.run(settings, run_id)
+    except IndexGateError as refused:
+        if "not_empty" not in refused.failed_checks or not _nothing_to_index(settings, served):
+            raise
+        with exclusively(settings.index_root):
+            withdraw_pointer(settings.index_root)
+        get_logger(__name__).warning("index_withdrawn", version=served)
+
+
+def _nothing_to_index(settings: Settings, served: str) -> bool:
+    """Return whether an empty index is the truth, and not only a new embedding space that nobody has filled yet."""
+    if read_manifest(settings.index_root / served).space == settings.embedding.space:
+        return True
+    return read.state(settings.lake_root, SILVER_CHUNKS, columns=("chunk_id",)).num_rows == 0
 
 
 def renew_pointer(settings: Settings) -> bool:

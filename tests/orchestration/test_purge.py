@@ -38,6 +38,8 @@ from ragstone.runtime.errors import ContractError, IndexGateError, UsageError
 from ragstone.runtime.redis_server import online_client, stop_redis
 from ragstone.runtime.settings import Settings
 from serving.index import build
+from serving.index import purge as purge_of_index
+from serving.index.pointer import read_pointer, withdraw_pointer
 from serving.index.snapshot import open_current
 from serving.retrieval import ranking
 from tests.factories import at, constrain
@@ -231,15 +233,77 @@ def test_an_index_without_it_is_served_before_those_with_it_go(settings, monkeyp
     assert sorted(path.name for path in settings.index_root.iterdir() if path.is_dir()) == before
 
 
-def test_the_last_document_is_not_purged_from_under_the_service(home):
+@pytest.fixture
+def lone(home) -> Iterator[Settings]:
+    """Lend a home whose index has one document alone."""
     settings = world_settings(home)
     put(settings, KILN)
     worlds._write_ops(settings.lake_root)
+    _serve_what_there_is(settings)
+    yield settings
+    stop_redis(settings)
+
+
+def _serve_what_there_is(settings):
     materialize.run(settings, "run-1")
     build.run(settings, "run-1")
+
+
+def _wait_until_ready_answers(client, status):
+    # The service follows the index on its own.
+    give_up = time.monotonic() + 30
+    while (answer := client.get("/health/ready")).status_code != status and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert answer.status_code == status
+    return answer.json()
+
+
+def test_purging_the_last_document_withdraws_the_index_and_services_say_so_until_there_is_another(lone):
+    record = _collected(lone)
+    with served(lone) as client:
+        assert SECRET in _ask(client, "What did the potters call the green glaze?")["answer"]
+        assert _run(lone)["index"].details["served"] is None
+        assert proof.prove(lone, record).findings == []
+        assert not [path for path in lone.index_root.iterdir() if path.is_dir()]
+
+        refused = _wait_until_ready_answers(client, 503)
+        assert (refused["type"], refused["next"]) == (
+            "urn:ragstone:retrieval-unavailable",
+            "add a document, then ragstone run",
+        )
+        asked = client.post("/chat", json={"user": "What about the glaze?"}, headers=worlds.as_(worlds.STAFF_KEY))
+        assert (asked.status_code, asked.json()["what"]) == (503, refused["what"])
+
+        put(lone, FERRY)
+        _serve_what_there_is(lone)
+        assert _wait_until_ready_answers(client, 200)["chunks"] == 1
+        assert "seven" in _ask(client, "When does the ferry to Skarvik leave?")["answer"]
+
+
+def test_a_purge_that_was_killed_once_the_index_was_withdrawn_is_finished_by_the_next(lone, monkeypatch):
+    record = _collected(lone)
+
+    def withdrawn_then_killed(index_root):
+        withdraw_pointer(index_root)
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(purge_of_index, "withdraw_pointer", withdrawn_then_killed)
+        with pytest.raises(KilledError):
+            _run(lone)
+    assert read_pointer(lone.index_root) is None
+    _run(lone)
+    assert proof.prove(lone, record).findings == []
+    assert parts.is_finished(lone, KILN.document_id)
+
+
+def test_an_index_is_not_withdrawn_because_a_new_space_is_empty(settings):
+    switched = world_settings(settings.home, embedding={"space": "new", "spaces": {"new": {}}})
     with pytest.raises(IndexGateError):
-        _run(settings)
-    assert open_current(settings).manifest.count == 2
+        _run(switched)
+    assert open_current(settings).manifest.document_count
+    _run(settings)
+    assert parts.is_finished(settings, KILN.document_id)
 
 
 def test_deleted_stream_entries_do_not_stay_in_redis(settings):

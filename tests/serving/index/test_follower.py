@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import math
 import threading
 
 import pytest
 
 from ragstone.embedding.load import embedding_spec
-from ragstone.runtime.errors import IndexIncompatibleError, NotFoundError
+from ragstone.runtime.errors import IndexIncompatibleError, NotFoundError, RetrievalUnavailableError
 from ragstone.runtime.metrics import REGISTRY
 from ragstone.runtime.settings import Settings
 from serving.index import build, follower, publish
 from serving.index.files import DATA_FILES
 from serving.index.follower import IndexFollower
+from serving.index.pointer import withdraw_pointer
 from serving.index.purge import renew_pointer
 from tests.serving.index.lake import EAST, NORTH, put, unit
 
@@ -53,6 +55,26 @@ def test_whoever_remembers_passages_is_told_of_each_change_and_of_a_renewed_poin
     assert renew_pointer(settings)
     assert watching.refresh() is True
     assert (told, watching.current().manifest.version) == (["change", "change"], version)
+
+
+def test_an_index_that_is_withdrawn_is_not_searched_any_more_and_the_next_one_is_taken_up(settings: Settings) -> None:
+    put(settings, NORTH)
+    build.run(settings, "run-1")
+    told: list[str] = []
+    watching = IndexFollower(settings, embedding_spec(settings).encoder_hash, on_change=lambda: told.append("change"))
+    version = watching.current().manifest.version
+    withdraw_pointer(settings.index_root)
+    assert watching.refresh() is True
+    assert watching.refresh() is False
+    with pytest.raises(RetrievalUnavailableError) as refused:
+        watching.current()
+    assert refused.value.next_step == "add a document, then ragstone run"
+    assert told == ["change"]
+    assert REGISTRY.get_sample_value("ragstone_index_info", {"version": version}) == 0.0
+    assert math.isnan(REGISTRY.get_sample_value("ragstone_index_age_seconds") or 0.0)
+    version = publish_another(settings)
+    assert watching.refresh() is True
+    assert watching.current().manifest.version == version
 
 
 def test_a_broken_snapshot_is_left_aside_until_a_sound_one_is_published(
