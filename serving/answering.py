@@ -16,6 +16,7 @@ from typing import Final
 import redis
 
 from ragstone.contracts.records import Citation, Principal
+from ragstone.features.marker import Marker
 from ragstone.features.online import OnlineReader
 from ragstone.runtime.errors import GenerationError
 from ragstone.runtime.logging import get_logger
@@ -80,7 +81,7 @@ class _Found:
     retrieval: Retrieval
     extracted: Draft | None
     idf: Idf
-    online_watermark: Mapping[str, object]
+    online: Marker
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ class Answerer:
         session_id = question.session_id or secrets.token_hex(16)
         with told_as_unavailable("the conversation cannot be read"):
             earlier = self.sessions.turns(question.principal, session_id) if question.session_id else ()
-        online_watermark = self.reader.watermark()
+        online = self.reader.marker()
         watch.lap("session")
         retrieval = self.retriever.retrieve(
             question.text,
@@ -163,7 +164,7 @@ class Answerer:
         idf = self.index.current().idf
         extracted = extract(question.text, retrieval.hits, idf) if answerable else None
         watch.lap("extract")
-        return _Found(asked_at, session_id, earlier, retrieval, extracted, idf, online_watermark)
+        return _Found(asked_at, session_id, earlier, retrieval, extracted, idf, online)
 
     def _settled(self, found: _Found) -> _Outcome | None:
         """Return the outcome that needs no model, or None where the model has to be asked."""
@@ -227,10 +228,11 @@ class Answerer:
             citations=json.dumps([asdict(citation) for citation in answer.citations]),
             hits=json.dumps(_decisions(found.retrieval)),
             index_version=found.retrieval.index_version,
-            online_watermark=json.dumps(found.online_watermark),
+            online_watermark=json.dumps(found.online.table_versions()),
             prompt_hash=outcome.prompt_hash,
             settings_hash=self.settings.answer_hash(),
             encoder_hash=found.retrieval.encoder_hash,
+            served_state=found.retrieval.state.with_online(found.online.filled_at()).model_dump_json(),
             event_timestamp=found.asked_at,
             created_timestamp=datetime.now(UTC),
         )
@@ -252,11 +254,17 @@ def _abstention(prompt_hash: str) -> _Outcome:
 def _decisions(retrieval: Retrieval) -> list[dict[str, object]]:
     """Return what the gate decided of every hit: those that passed with their rank, those dropped with the reason."""
     passed: list[dict[str, object]] = [
-        {"chunk_id": hit.chunk.chunk_id, "rank": hit.rank, "score": hit.score, "gate": "passed"}
+        {**_shown(hit.chunk.chunk_id, hit.document.document_id, hit.score), "rank": hit.rank, "gate": "passed"}
         for hit in retrieval.hits
     ]
-    dropped = [{"chunk_id": drop.chunk_id, "score": drop.score, "gate": str(drop.reason)} for drop in retrieval.drops]
+    dropped = [
+        {**_shown(drop.chunk_id, drop.document_id, drop.score), "gate": str(drop.reason)} for drop in retrieval.drops
+    ]
     return [*passed, *dropped]
+
+
+def _shown(chunk_id: str, document_id: str, score: float) -> dict[str, object]:
+    return {"chunk_id": chunk_id, "document_id": document_id, "score": score}
 
 
 def _tell(answer: Answer, retrieval: Retrieval) -> None:

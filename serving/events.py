@@ -28,7 +28,7 @@ return id
 
 @dataclass(frozen=True)
 class RetrievalEvent:
-    """One row of events.retrievals. `citations`, `hits` and `online_watermark` are JSON text."""
+    """One row of events.retrievals. `citations`, `hits`, `online_watermark` and `served_state` are JSON text."""
 
     answer_id: str
     session_id: str
@@ -44,6 +44,7 @@ class RetrievalEvent:
     prompt_hash: str
     settings_hash: str
     encoder_hash: str
+    served_state: str | None
     event_timestamp: datetime
     created_timestamp: datetime
 

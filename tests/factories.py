@@ -157,6 +157,7 @@ def make_retrieval_row(answer_id: str = "a" * 32, **changes: Any) -> dict[str, A
         "index_version": "v1",
         "online_watermark": "{}",
         **{name: name for name in ("prompt_hash", "settings_hash", "encoder_hash")},
+        "served_state": None,
         "event_timestamp": at(1),
         "created_timestamp": at(1.5),
     }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ragstone.contracts.tables import BRONZE_DOCUMENTS, FEEDBACK, QUARANTINE, TableSpec
+from ragstone.contracts.tables import BRONZE_DOCUMENTS, FEEDBACK, QUARANTINE, RETRIEVALS, TableSpec
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ MIGRATIONS: Final[Mapping[str, tuple[AddColumn, ...]]] = {
     BRONZE_DOCUMENTS.name: (AddColumn("source_version"),),
     QUARANTINE.name: (AddColumn("resolution"), AddColumn("resolved_by"), AddColumn("note")),
     FEEDBACK.name: (AddColumn("corrected_answer"),),
+    RETRIEVALS.name: (AddColumn("served_state"),),
 }
 
 

@@ -282,6 +282,7 @@ RETRIEVALS: Final = TableSpec(
         _required("prompt_hash", STRING, "identity of the prompt, or of the extractive answerer"),
         _required("settings_hash", STRING, "identity of the settings that shape answers"),
         _required("encoder_hash", STRING, "identity of the function that encoded the question"),
+        Column("served_state", STRING, "JSON object: what a replay has to know of the index and the online store"),
         _required("event_timestamp", TIMESTAMP, "when the question was asked"),
         _required("created_timestamp", TIMESTAMP, "when the event was written"),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -36,6 +37,10 @@ class Marker:
         if then is None or (then.features_hash, then.table_id) != (now.features_hash, now.table_id):
             return ABSENT
         return then.version
+
+    def filled_at(self) -> datetime | None:
+        """Return when it ended, or None for the empty marker."""
+        return datetime.fromisoformat(self.materialized_at) if self.materialized_at else None
 
     def table_versions(self) -> dict[str, int]:
         """Return the materialized version of each table, by name."""

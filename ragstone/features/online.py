@@ -6,16 +6,16 @@ and value messages over a client of ours, and a contract test holds it equal to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import redis
 from feast.type_map import NULL_TIMESTAMP_INT_VALUE
 
-from ragstone.features.marker import read_marker
+from ragstone.features.marker import Marker, read_marker
 from ragstone.features.redis_layout import decode, decode_time, entity_key, feature_field, queue, time_field
 from ragstone.features.views import ACCESS, CHUNK_METADATA, STATS, View
 from ragstone.runtime.errors import RetrievalUnavailableError
@@ -92,6 +92,16 @@ _ACCESS_FIELDS: Final = _fields(ACCESS, _ACCESS_FEATURES)
 _DOCUMENT_FIELDS: Final = (*_ACCESS_FIELDS, *_fields(STATS, _STATS_FEATURES))
 
 
+class FeatureReader(Protocol):
+    """Where the gate reads what it judges by: the online store, or the lake for a past day."""
+
+    def read(
+        self, chunk_ids: Sequence[str], document_ids: Sequence[str]
+    ) -> tuple[list[ChunkFeatures | None], list[DocumentFeatures | None]]:
+        """Return the features of chunks and of documents, in the order asked; None for what is not there."""
+        ...
+
+
 class OnlineReader:
     """Reads chunks and documents from the online store. Safe to use from several threads."""
 
@@ -114,13 +124,13 @@ class OnlineReader:
         by_document = dict(zip(documents, map(_document, documents, rows[len(chunks) :]), strict=False))
         return [by_chunk[name] for name in chunk_ids], [by_document[name] for name in document_ids]
 
-    def watermark(self) -> Mapping[str, int]:
-        """Return the table versions that were last materialized, by table; empty when nothing was.
+    def marker(self) -> Marker:
+        """Return what was last materialized, and when; an empty marker when nothing was.
 
         Raises RetrievalUnavailableError when Redis does not answer in time.
         """
         try:
-            return read_marker(self._client, self._project).table_versions()
+            return read_marker(self._client, self._project)
         except redis.RedisError as failed:
             raise _unavailable(failed) from failed
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ragstone.features.online import ChunkFeatures, DocumentFeatures
 from serving.retrieval.gate import DropReason
+from serving.served_state import ServedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class AbstainDecision:
 class Retrieval:
     """What one question found: hits by rank, drops in the order they were met, the decision to answer at all.
 
-    `timings_ms` names the stages embed, search, gate and abstain.
+    `state` is what a replay starts from. `timings_ms` names the stages embed, search, gate and abstain.
     """
 
     question: str
@@ -52,4 +53,5 @@ class Retrieval:
     abstain: AbstainDecision
     index_version: str
     encoder_hash: str
+    state: ServedState
     timings_ms: Mapping[str, float]

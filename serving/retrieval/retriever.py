@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ragstone.contracts.records import Principal
 from ragstone.embedding.port import Embedder
-from ragstone.features.online import ChunkFeatures, DocumentFeatures, OnlineReader
+from ragstone.features.online import ChunkFeatures, DocumentFeatures, FeatureReader
 from ragstone.runtime.metrics import GATE_DROPS, RETRIEVAL_EMPTY, RETRIEVER_TOPK_HITS
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.tracing import span
@@ -23,6 +23,7 @@ from serving.index.snapshot import IndexHit, IndexRow, IndexSnapshot
 from serving.retrieval.abstain import decide
 from serving.retrieval.gate import judge, judge_repeat
 from serving.retrieval.results import GateDrop, Retrieval, RetrievedChunk
+from serving.served_state import served_state
 
 __all__ = ["Found", "GateDrop", "Retrieval", "RetrievedChunk", "Retriever"]
 
@@ -61,7 +62,7 @@ class Retriever:
     """Answers questions with passages. `index` returns the snapshot to search now; safe for many threads at once."""
 
     def __init__(
-        self, settings: Settings, embedder: Embedder, index: Callable[[], IndexSnapshot], reader: OnlineReader
+        self, settings: Settings, embedder: Embedder, index: Callable[[], IndexSnapshot], reader: FeatureReader
     ) -> None:
         self._settings = settings
         self._embedder = embedder
@@ -97,6 +98,7 @@ class Retriever:
             abstain=decision,
             index_version=snapshot.manifest.version,
             encoder_hash=snapshot.manifest.encoder_hash,
+            state=served_state(snapshot.manifest, k),
             timings_ms={stage: round(seconds * 1_000, 3) for stage, seconds in timings_s.items()},
         )
 

@@ -1,8 +1,13 @@
 import json
 import logging
 
+from ragstone.contracts.state import AsOf
 from ragstone.contracts.tables import RETRIEVALS
+from ragstone.features.marker import read_marker
 from ragstone.runtime.redis_server import online_client
+from serving.events import RetrievalLog
+from serving.index.snapshot import open_current
+from serving.served_state import ServedState
 from tests.serving.world import FERRY, KILN, PAYROLL, READER_KEY, STAFF_KEY, as_
 
 QUESTION = "How many degrees did the kiln at Aldermoor reach?"
@@ -92,6 +97,20 @@ def test_the_event_has_the_columns_of_its_table(service, world):
     decisions = {hit["chunk_id"]: hit["gate"] for hit in json.loads(event["hits"])}
     assert decisions[PAYROLL.chunk_id()] == "forbidden"
     assert "passed" in decisions.values()
+
+
+def test_the_event_says_what_a_replay_has_to_know(service, world):
+    answer = ask(service)
+
+    with online_client(world) as client:
+        event = RetrievalLog(client, ttl_s=60).find(answer["answer_id"])
+        filled_at = read_marker(client, world.feast.project).filled_at()
+    state, manifest = ServedState.model_validate_json(event.served_state), open_current(world).manifest
+    assert (state.k, state.space, state.index_kind) == (world.serving.top_k, manifest.space, "flat")
+    assert state.indexed == AsOf(known_by=None, written_by=manifest.built_at)
+    assert state.online_filled_at == filled_at
+    assert (state.abstain.coefficients, state.abstain.evidence) == (manifest.abstain.coefficients, {})
+    assert {hit["document_id"] for hit in json.loads(event.hits)} >= {KILN.document_id, FERRY.document_id}
 
 
 def test_a_conversation_counts_its_turns_and_keeps_its_id(service):

@@ -22,6 +22,7 @@ EVENT = RetrievalEvent(
     prompt_hash="p",
     settings_hash="s",
     encoder_hash="e",
+    served_state=None,
     event_timestamp=at(1),
     created_timestamp=at(2),
 )

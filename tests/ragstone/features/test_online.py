@@ -126,7 +126,7 @@ def test_statistics_alone_do_not_make_a_document_look_alive(filled: Settings) ->
 
 
 def test_the_watermark_names_the_materialized_versions(filled: Settings) -> None:
-    assert OnlineReader(filled).watermark() == {
+    assert OnlineReader(filled).marker().table_versions() == {
         "silver.chunks": 1,
         "silver.embeddings_minilm_fp32": 1,
         "silver.document_access": 1,
@@ -141,7 +141,7 @@ def test_a_redis_that_is_gone_is_told(filled: Settings) -> None:
     with pytest.raises(RetrievalUnavailableError, match="online store"):
         reader.read([KEPT["chunk_id"]], [])
     with pytest.raises(RetrievalUnavailableError, match="online store"):
-        reader.watermark()
+        reader.marker()
 
 
 def test_a_redis_that_hangs_is_given_up_within_the_deadline(filled: Settings) -> None:

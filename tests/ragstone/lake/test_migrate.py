@@ -9,14 +9,14 @@ from deltalake import DeltaTable
 
 from ragstone.contracts.migrations import MIGRATIONS, before_step, migrations
 from ragstone.contracts.records import StepResult
-from ragstone.contracts.tables import BRONZE_DOCUMENTS, FEEDBACK, QUARANTINE, RUNS, STATIC_TABLES
+from ragstone.contracts.tables import BRONZE_DOCUMENTS, FEEDBACK, QUARANTINE, RETRIEVALS, RUNS, STATIC_TABLES
 from ragstone.lake import read
 from ragstone.lake.delta import append_rows, open_table, table_path, transaction_version
 from ragstone.lake.migrate import migrate, migrate_all, pending_migrations
 from ragstone.lake.ops import recorded_run
 from ragstone.lake.schema import arrow_schema
 from ragstone.runtime.errors import ContractError
-from tests.factories import at, make_bronze_row, make_envelope, write_rows
+from tests.factories import at, make_bronze_row, make_envelope, make_retrieval_row, write_rows
 
 EARLIER = [(spec, number) for spec in STATIC_TABLES for number in range(len(migrations(spec)))]
 
@@ -35,6 +35,7 @@ ROWS = {
     BRONZE_DOCUMENTS.name: make_bronze_row,
     QUARANTINE.name: _make_quarantine_row,
     FEEDBACK.name: _make_feedback_row,
+    RETRIEVALS.name: make_retrieval_row,
 }
 
 
