@@ -8,7 +8,7 @@ from orchestration.purge.files import files_with_traces, purge_files
 from orchestration.purge.proof import prove
 from orchestration.runner import target
 from ragstone.features.access import delete_document
-from ragstone.features.purge_online import purge_online
+from ragstone.features.purge_online import purge_online, purge_streams
 from ragstone.lake import purge_record
 from ragstone.lake.documents import bronze_state
 from ragstone.lake.purge_collect import collect as collect_traces
@@ -40,8 +40,9 @@ def collect(settings: Settings, record: PurgeRecord, run_id: str) -> dict[str, A
 
 
 def tables(settings: Settings, record: PurgeRecord, run_id: str) -> dict[str, Any]:  # noqa: ARG001
-    """Rewrite and vacuum every table."""
-    return {"rows": purge_tables(settings.lake_root, record)}
+    """Rewrite and vacuum every table, once nothing is left that could be drained into one."""
+    entries = purge_streams(settings, record)
+    return {"entries": entries, "rows": purge_tables(settings.lake_root, record)}
 
 
 def index(settings: Settings, record: PurgeRecord, run_id: str) -> dict[str, Any]:

@@ -7,11 +7,13 @@ Then the append-only file is rewritten, and the server's files hold what the ser
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import redis
 
+from ragstone.contracts.names import RETRIEVAL_STREAM
 from ragstone.features.redis_layout import entity_key
 from ragstone.features.views import ACCESS, CHUNK_METADATA
 from ragstone.lake.purge_record import PurgeRecord
@@ -34,13 +36,28 @@ def purge_online(settings: Settings, record: PurgeRecord) -> dict[str, Any]:
 
     Raises DependencyUnavailableError when Redis does not answer or cannot rewrite its files.
     """
+    with _purging(settings) as client:
+        keys = [entity_key(settings.feast.project, ACCESS.join_key, record.document_id)]
+        keys += [entity_key(settings.feast.project, CHUNK_METADATA.join_key, name) for name in record.chunk_ids]
+        features = _delete_keys(client, keys)
+        values = _purge_values(client, record, lambda _key: True)
+        return {"features": features, "values": values, "persistence": _rewrite(client)}
+
+
+def purge_streams(settings: Settings, record: PurgeRecord) -> int:
+    """Take a document out of the streams alone and return how many entries went: what is gone there is not drained.
+
+    The record learns which answers cited it. Raises DependencyUnavailableError when Redis does not answer.
+    """
+    with _purging(settings) as client:
+        return _purge_values(client, record, lambda key: _is_stream(client, key))
+
+
+@contextmanager
+def _purging(settings: Settings) -> Iterator[Any]:
     try:
         with online_client(_patient(settings)) as client:
-            keys = [entity_key(settings.feast.project, ACCESS.join_key, record.document_id)]
-            keys += [entity_key(settings.feast.project, CHUNK_METADATA.join_key, name) for name in record.chunk_ids]
-            features = _delete_keys(client, keys)
-            values = _purge_values(client, record)
-            return {"features": features, "values": values, "persistence": _rewrite(client)}
+            yield client
     except redis.RedisError as failed:
         raise DependencyUnavailableError(
             "the online store could not be purged",
@@ -50,23 +67,30 @@ def purge_online(settings: Settings, record: PurgeRecord) -> dict[str, Any]:
         ) from failed
 
 
-def _purge_values(client: Any, record: PurgeRecord) -> int:
-    """Purge the events first: they tell which answers cite the document, and conversations name their answers."""
+def _purge_values(client: Any, record: PurgeRecord, wanted: Callable[[bytes], bool]) -> int:
+    """Purge the answers first: they tell which of them cite the document; judgements and conversations name answers."""
     answers = set(record.answer_ids)
 
     def match(value: Any) -> bool:
         texts = list(leaves(value))
-        if any(record.document_id in text for text in texts) and isinstance(value, dict):
-            answers.add(value.get(b"answer_id", b"").decode())
-            return True
+        if isinstance(value, dict):
+            answer_id = value.get(b"answer_id", b"").decode()
+            if record.document_id.encode() in value.get(b"citations", b""):
+                answers.add(answer_id)
+                return True
+            if answer_id and answer_id in answers:
+                return True
         named = isinstance(value, bytes) and any(name in text for name in answers if name for text in texts)
         return named or any(map(record.traces.match, texts))
 
     # What the service keeps; of features there is nothing left but other documents'.
     keys = sorted(
-        set(client.scan_iter(match=b"ragstone:*", count=_SCAN_COUNT)), key=lambda key: not _is_stream(client, key)
+        filter(wanted, set(client.scan_iter(match=b"ragstone:*", count=_SCAN_COUNT))),
+        key=lambda key: (key != RETRIEVAL_STREAM.encode(), not _is_stream(client, key)),
     )
-    return sum(_purge_key(client, key, match) for key in keys)
+    purged = sum(_purge_key(client, key, match) for key in keys)
+    record.answer_ids = sorted(filter(None, answers))
+    return purged
 
 
 def _is_stream(client: Any, key: bytes) -> bool:

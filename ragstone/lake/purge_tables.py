@@ -14,7 +14,9 @@ from deltalake import DeltaTable
 
 from ragstone.contracts.tables import (
     BRONZE_DOCUMENTS,
+    CHUNK_ENGAGEMENT,
     DOCUMENT_ACCESS,
+    DOCUMENT_ENGAGEMENT,
     DOCUMENT_STATS,
     RUNS,
     SILVER_CHUNKS,
@@ -69,6 +71,8 @@ def _conditions(root: Path, record: PurgeRecord) -> Iterator[tuple[str, str]]:
     chunks = f"chunk_id IN ({', '.join(map(_literal, record.chunk_ids)) or 'NULL'})"
     yield SILVER_DOCUMENTS.name, document
     yield DOCUMENT_STATS.name, document
+    yield DOCUMENT_ENGAGEMENT.name, document
+    yield CHUNK_ENGAGEMENT.name, chunks
     # Who could read it once goes; that it is dead stays, so that nothing takes it for new.
     yield DOCUMENT_ACCESS.name, f"{document} AND active"
     yield SILVER_CHUNKS.name, f"{document} OR {chunks}"

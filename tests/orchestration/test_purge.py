@@ -20,14 +20,18 @@ from ragstone.contracts.names import RETRIEVAL_STREAM
 from ragstone.contracts.records import Rejection
 from ragstone.contracts.tables import (
     BRONZE_DOCUMENTS,
+    CHUNK_ENGAGEMENT,
     DOCUMENT_ACCESS,
+    DOCUMENT_ENGAGEMENT,
+    FEEDBACK,
     QUARANTINE,
+    RETRIEVALS,
     RUNS,
     SILVER_CHUNKS,
     SILVER_DOCUMENTS,
 )
 from ragstone.features import materialize, online
-from ragstone.lake import purge_record, quarantine, read
+from ragstone.lake import events, purge_record, quarantine, read
 from ragstone.lake.catalog import present_tables
 from ragstone.lake.delta import append_rows, open_table, table_path
 from ragstone.lake.documents import bronze_state
@@ -328,6 +332,42 @@ def test_deleted_stream_entries_do_not_stay_in_redis(settings):
     stop_redis(settings)
     for path in (settings.home / "redis").rglob("*"):
         assert not path.is_file() or b"Potters" not in path.read_bytes()
+
+
+def _judge(client, answer, **said):
+    body = {"answer_id": answer["answer_id"], "thumbs": "up", **said}
+    assert client.post("/v1/feedback", json=body, headers=worlds.as_(worlds.STAFF_KEY)).status_code == 201
+
+
+def _rows(settings, spec):
+    return read.query(settings.lake_root, "SELECT * FROM t", t=spec).to_pylist()
+
+
+@pytest.mark.parametrize("drained_before", [True, False], ids=["drained before", "drained meanwhile"])
+def test_what_was_asked_and_judged_of_it_goes_from_streams_and_tables(settings, drained_before):
+    with served(settings) as client:
+        gone, kept = (
+            _ask(client, "What did the potters call the green glaze?"),
+            _ask(client, "When does the ferry to Skarvik leave?"),
+        )
+        for answer in (gone, kept):
+            _judge(client, answer)
+        if drained_before:
+            events.run(settings, "run-4")
+        for each in PARTS:
+            run_part(settings, KILN.document_id, each.name, "run-9")
+            # Whoever drains while a purge is on its way brings nothing back.
+            if not drained_before and each.name not in ("bind", "collect", "landing"):
+                events.run(settings, "run-10")
+    events.run(settings, "run-11")
+
+    assert parts.is_finished(settings, KILN.document_id)
+    assert [row["answer_id"] for row in _rows(settings, RETRIEVALS)] == [kept["answer_id"]]
+    assert [row["answer_id"] for row in _rows(settings, FEEDBACK)] == [kept["answer_id"]]
+    assert KILN.document_id not in {row["document_id"] for row in _rows(settings, DOCUMENT_ENGAGEMENT)}
+    chunks = {row["chunk_id"] for row in _rows(settings, CHUNK_ENGAGEMENT)}
+    assert FERRY.chunk_id() in chunks
+    assert not chunks & {KILN.chunk_id(0), KILN.chunk_id(1)}
 
 
 def test_reports_and_logs_keep_what_they_say_of_others(settings):
