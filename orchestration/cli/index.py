@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from orchestration.cli.invocation import invocation
+from orchestration.cli.moments import MOMENT, moment
 from orchestration.cli.output import emit, table
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Build, verify, publish, roll back, list and compare index snapshots.")
 
 AsOfTime = Annotated[
-    datetime | None, typer.Option("--as-of", help="Index what was known by then, in UTC; implies --no-publish.")
+    datetime | None,
+    typer.Option("--as-of", parser=moment, metavar=MOMENT, help="Index what was known by then; it is never published."),
 ]
 Publish = Annotated[bool, typer.Option(help="Publish what was built.")]
 Version = Annotated[str, typer.Argument(help="A version that `ragstone index list` names.")]
@@ -35,7 +37,7 @@ def build(context: typer.Context, as_of: AsOfTime = None, publish: Publish = Tru
     from serving.index.build import build as build_index
 
     options = invocation(context)
-    built = build_index(options.settings(), started_run_id(), as_of.replace(tzinfo=UTC) if as_of else None)
+    built = build_index(options.settings(), started_run_id(), as_of)
     emit(options, built.model_dump(mode="json"), lambda screen: _show(screen, "built and verified", built))
 
 
@@ -86,7 +88,7 @@ def list_versions(context: typer.Context) -> None:
     options = invocation(context)
     versions = versions_on_disk(options.settings())
     document = [{**each.manifest.model_dump(mode="json"), "current": each.current} for each in versions]
-    columns = ("version", "served", "kind", "chunks", "documents", "built")
+    columns = ("version", "served", "kind", "chunks", "documents", "built", "as of")
     rows = [
         (
             each.manifest.version,
@@ -95,6 +97,7 @@ def list_versions(context: typer.Context) -> None:
             each.manifest.count,
             each.manifest.document_count,
             f"{each.manifest.built_at:%Y-%m-%d %H:%M:%S}",
+            None if each.manifest.known_by is None else f"{each.manifest.known_by:%Y-%m-%d %H:%M:%S}",
         )
         for each in versions
     ]

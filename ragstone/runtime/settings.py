@@ -133,11 +133,15 @@ class FeastSettings(_Section):
 
 
 class IndexSettings(_Section):
-    """How indexes are built. Up to `quantised_above` chunks the search is exact and flat."""
+    """How indexes are built. Up to `quantised_above` chunks the search is exact and flat.
+
+    `keep_as_of` snapshots of past days are kept, in the index folder and, while the service runs, open.
+    """
 
     quantised_above: int = Field(20_000, ge=0)
     rerank_factor: int = Field(40, ge=1)
     keep_versions: int = Field(5, ge=1)
+    keep_as_of: int = Field(3, ge=1)
     verify_sample: int = Field(64, ge=1)
 
 

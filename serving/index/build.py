@@ -58,13 +58,13 @@ def build(settings: Settings, run_id: str, known_by: datetime | None = None) -> 
 
 
 def _build(settings: Settings, run_id: str, known_by: datetime | None) -> IndexManifest:
-    version = f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    version = files.version_name(datetime.now(UTC), known_by)
     folder = settings.index_root / f"{files.BUILDING_PREFIX}{version}"
     _remove_leftovers(settings.index_root)
     folder.mkdir()
     try:
         with span("index.build", version=version):
-            manifest = _write_snapshot(settings, folder, version, run_id, known_by)
+            manifest = write_snapshot(settings, folder, version, run_id, AsOf(known_by=known_by))
         with span("index.verify", version=version):
             verify(open_snapshot(folder), settings)
         folder.rename(settings.index_root / version)
@@ -75,10 +75,12 @@ def _build(settings: Settings, run_id: str, known_by: datetime | None) -> IndexM
     return manifest
 
 
-def _write_snapshot(
-    settings: Settings, folder: Path, version: str, run_id: str, known_by: datetime | None
-) -> IndexManifest:
-    spec, as_of = embedding_spec(settings), AsOf(known_by=known_by)
+def write_snapshot(settings: Settings, folder: Path, version: str, run_id: str, as_of: AsOf) -> IndexManifest:
+    """Write a snapshot of the lake within bounds into an empty folder, unverified, and return its manifest.
+
+    Raises IndexGateError when the vectors are of another encoder than the settings'.
+    """
+    spec = embedding_spec(settings)
     rows = index_rows(settings.lake_root, spec.space, spec.dim, as_of)
     _refuse_other_encoders(rows, spec)
     kind = kind_for(rows.table.num_rows, spec.dim, settings.index.quantised_above)
@@ -91,8 +93,8 @@ def _write_snapshot(
         version=version,
         run_id=run_id,
         # Not before any row that was read, so that the lake as of then has the same state, whatever the clocks say.
-        built_at=max(filter(None, (datetime.now(UTC), rows.newest_write))),
-        known_by=known_by,
+        built_at=as_of.written_by or max(filter(None, (datetime.now(UTC), rows.newest_write))),
+        known_by=as_of.known_by,
         kind=kind,
         factory=factory_of(kind, spec.dim),
         dim=spec.dim,
@@ -109,7 +111,7 @@ def _write_snapshot(
         tables=tables,
         left_out=dict(rows.left_out),
         abstain=settings.abstain,
-        source_hash=sources.source_hash(settings, tables, spec.encoder_hash, known_by),
+        source_hash=sources.source_hash(settings, tables, spec.encoder_hash, as_of.known_by),
         files={name: _written(folder / name) for name in files.DATA_FILES},
     )
     write_manifest(folder, manifest)

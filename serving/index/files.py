@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,21 @@ MANIFEST_FILE: Final = "manifest.json"
 CURRENT_FILE: Final = "CURRENT"
 DATA_FILES: Final = (VECTORS_FILE, ROWS_FILE, WORDS_FILE)
 BUILDING_PREFIX: Final = ".building-"
+AS_OF_PREFIX: Final = "as-of-"
 
+_TIME: Final = "%Y%m%dT%H%M%S%fZ"
 _LOCK_FILE: Final = ".lock"
+
+
+def version_name(built_at: datetime, known_by: datetime | None) -> str:
+    """Return the name of a version: the time of its build, after that of its corpus where that is a past one."""
+    past = "" if known_by is None else f"{AS_OF_PREFIX}{known_by.astimezone(UTC):{_TIME}}-"
+    return f"{past}{built_at:{_TIME}}"
+
+
+def build_time(version: str) -> str:
+    """Return what orders versions: the part of the name that says when it was built."""
+    return version.rpartition("-")[2]
 
 
 def sha256_of(path: Path) -> str:

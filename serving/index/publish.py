@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ragstone.runtime.errors import NotFoundError, UsageError
 from ragstone.runtime.settings import Settings
-from serving.index.files import BUILDING_PREFIX, MANIFEST_FILE, exclusively, sha256_of
+from serving.index.files import AS_OF_PREFIX, BUILDING_PREFIX, MANIFEST_FILE, build_time, exclusively, sha256_of
 from serving.index.manifest import IndexManifest, read_manifest
 from serving.index.pointer import Pointer, read_pointer, write_pointer
 from serving.index.snapshot import open_snapshot
@@ -37,10 +37,10 @@ class IndexDiff:
 
 
 def version_names(index_root: Path) -> list[str]:
-    """Return the versions on disk, newest first; what is still being built is none."""
+    """Return the versions on disk, newest build first, those of past days too; what is still being built is none."""
     if not index_root.is_dir():
         return []
-    return sorted((path.name for path in index_root.iterdir() if _is_version(path)), reverse=True)
+    return sorted((path.name for path in index_root.iterdir() if _is_version(path)), key=build_time, reverse=True)
 
 
 def list_versions(settings: Settings) -> list[IndexVersion]:
@@ -75,7 +75,7 @@ def rollback(settings: Settings, version: str | None = None) -> IndexManifest:
     with exclusively(settings.index_root):
         pointer = read_pointer(settings.index_root)
         names = version_names(settings.index_root)
-        older = [name for name in names if pointer is not None and name < pointer.version]
+        older = [name for name in names if pointer and not _is_past(name) and name < pointer.version]
         target = version or next(iter(older), None)
         if pointer is None or target is None:
             raise UsageError(
@@ -107,15 +107,26 @@ def diff(settings: Settings, older: str, newer: str) -> IndexDiff:
 
 
 def point_to(settings: Settings, version: str, held_back: str | None = None) -> None:
-    """Flip `CURRENT` to a version that has passed its gate. The caller holds the index folder alone."""
+    """Flip `CURRENT` to a version that has passed its gate. The caller holds the index folder alone.
+
+    Raises UsageError for the corpus of a past day, which is asked with `--as-of` and never served.
+    """
+    if _is_past(version):
+        raise UsageError(
+            "an index of a past day cannot be served",
+            where=str(settings.index_root),
+            got=version,
+            wanted="an index of everything that is known",
+            next_step="ragstone ask --as-of T asks the corpus of that day",
+        )
     digest = sha256_of(settings.index_root / version / MANIFEST_FILE)
     write_pointer(settings.index_root, Pointer(version=version, manifest_sha256=digest, held_back=held_back))
 
 
 def prune(settings: Settings) -> list[str]:
-    """Remove all but the newest versions and the served one, and return what went. The caller holds the folder alone.
+    """Remove all but the newest versions, of now and of past days each, and the served one; return what went.
 
-    Readers that still have a removed version mapped go on reading it.
+    The caller holds the folder alone.     Readers that still have a removed version mapped go on reading it.
     """
     removed = _prunable(settings)
     for name in removed:
@@ -134,7 +145,14 @@ def prune_alone(settings: Settings, *, dry_run: bool = False) -> list[str]:
 def _prunable(settings: Settings) -> list[str]:
     pointer = read_pointer(settings.index_root)
     served = pointer.version if pointer else None
-    return [name for name in version_names(settings.index_root)[settings.index.keep_versions :] if name != served]
+    names = version_names(settings.index_root)
+    past, present = [list(filter(_is_past, names)), [name for name in names if not _is_past(name)]]
+    prunable = {*present[settings.index.keep_versions :], *past[settings.index.keep_as_of :]} - {served}
+    return [name for name in names if name in prunable]
+
+
+def _is_past(version: str) -> bool:
+    return version.startswith(AS_OF_PREFIX)
 
 
 def _is_version(path: Path) -> bool:
