@@ -19,7 +19,15 @@ import pyarrow.compute as pc
 from pyarrow.parquet import ParquetFile
 
 from ragstone.contracts.state import NOW, AsOf, state_sql
-from ragstone.contracts.tables import DOCUMENT_ACCESS, LONG, SILVER_CHUNKS, Column, TableSpec, embeddings
+from ragstone.contracts.tables import (
+    DOCUMENT_ACCESS,
+    DOCUMENT_STATS,
+    LONG,
+    SILVER_CHUNKS,
+    Column,
+    TableSpec,
+    embeddings,
+)
 from ragstone.lake import read
 from ragstone.lake.commits import content_version
 from ragstone.lake.delta import table_id, table_version
@@ -59,9 +67,9 @@ class IndexRows:
     newest_write: datetime | None
 
 
-def index_tables(space: str, dim: int) -> tuple[TableSpec, TableSpec, TableSpec]:
-    """Return the tables an index is built from: chunks, embeddings of the space, document access."""
-    return SILVER_CHUNKS, embeddings(space, dim), DOCUMENT_ACCESS
+def index_tables(space: str, dim: int) -> tuple[TableSpec, ...]:
+    """Return the tables an index is built from: chunks, embeddings of the space, document access, document stats."""
+    return SILVER_CHUNKS, embeddings(space, dim), DOCUMENT_ACCESS, DOCUMENT_STATS
 
 
 def table_states(root: Path, specs: Sequence[TableSpec]) -> dict[str, TableState]:
@@ -80,7 +88,7 @@ def index_rows(root: Path, space: str, dim: int, as_of: AsOf = NOW) -> IndexRows
     tables = table_states(root, specs)
     narrow = [_narrow(spec, names) for spec, names in zip(specs, _NARROW_COLUMNS, strict=True)]
     relations = [_scan(root, spec, wide, tables) for spec, wide in zip(narrow, specs, strict=True)]
-    chunks, vectors, access = relations
+    chunks, vectors, access, _ = relations
     vectors = vectors.append_column(_POSITION.name, pa.array(np.arange(vectors.num_rows)))
     joined = read.query(root, _joined_sql(narrow, as_of), chunks=chunks, vectors=vectors, access=access)
     return IndexRows(
@@ -92,6 +100,22 @@ def index_rows(root: Path, space: str, dim: int, as_of: AsOf = NOW) -> IndexRows
             filter(None, (pc.max(table["created_timestamp"]).as_py() for table in relations)), default=None
         ),
     )
+
+
+def index_documents(root: Path, rows: IndexRows, as_of: AsOf = NOW) -> pa.Table:
+    """Return what a search can filter by: document_id, acl, source, language, source_modified_at.
+
+    One row for each document of `rows`, ordered by document_id; `as_of` as it was for `rows`. What is not known of a
+    document is null.
+    """
+    wanted = pa.table({"document_id": rows.table["document_id"].unique()})
+    access, stats = (read.relation(root, spec, rows.tables[spec.name].version) for spec in _DOCUMENT_TABLES)
+    sql = f"""
+        SELECT w.document_id, a.acl, s.source, s.language, s.source_modified_at FROM wanted w
+        LEFT JOIN ({state_sql(DOCUMENT_ACCESS, "access", as_of)}) a ON a.document_id = w.document_id
+        LEFT JOIN ({state_sql(DOCUMENT_STATS, "stats", as_of)}) s ON s.document_id = w.document_id
+        ORDER BY w.document_id"""
+    return read.query(root, sql, wanted=wanted, access=access, stats=stats)
 
 
 def fill_matrix(root: Path, space: str, rows: IndexRows, matrix: npt.NDArray[np.float32]) -> None:
@@ -153,9 +177,11 @@ def vectors_of(root: Path, space: str, dim: int, chunk_ids: Sequence[str], as_of
     }
 
 
+_DOCUMENT_TABLES: Final = (DOCUMENT_ACCESS, DOCUMENT_STATS)
 _NARROW_COLUMNS: Final = (
     ("document_id", "text_hash", "chunker_hash"),
     ("embedding_key",),
+    (),
     (),
 )
 
@@ -172,7 +198,7 @@ def _scan(root: Path, narrow: TableSpec, wide: TableSpec, tables: Mapping[str, T
 
 
 def _joined_sql(narrow: Sequence[TableSpec], as_of: AsOf) -> str:
-    chunks, vectors, access = narrow
+    chunks, vectors, access, _ = narrow
     vectors = replace(vectors, columns=(*vectors.columns, _POSITION))
     return f"""
         SELECT c.chunk_id, c.document_id, c.text_hash, c.chunker_hash, v.embedding_key, v.{_POSITION.name},

@@ -13,7 +13,7 @@ from ragstone.contracts.records import StepResult
 from ragstone.contracts.state import AsOf
 from ragstone.embedding.load import embedding_spec
 from ragstone.embedding.spec import EmbeddingSpec
-from ragstone.lake.vectors import IndexRows, fill_matrix, index_rows, living_texts
+from ragstone.lake.vectors import IndexRows, fill_matrix, index_documents, index_rows, living_texts
 from ragstone.runtime.errors import IndexGateError, IndexIncompatibleError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
@@ -22,7 +22,7 @@ from serving.index import files, publish, sources
 from serving.index.lexical import write_lexical
 from serving.index.manifest import FileRecord, IndexKind, IndexManifest, read_manifest, write_manifest
 from serving.index.pointer import Pointer, read_pointer
-from serving.index.sidecar import write_rows
+from serving.index.sidecar import write_documents, write_rows
 from serving.index.snapshot import open_snapshot
 from serving.index.vectors import empty_flat, factory_of, kind_for, matrix_of, quantised, write_vectors
 from serving.index.verify import verify
@@ -85,7 +85,9 @@ def write_snapshot(settings: Settings, folder: Path, version: str, run_id: str, 
     _refuse_other_encoders(rows, spec)
     kind = kind_for(rows.table.num_rows, spec.dim, settings.index.quantised_above)
     _write_vectors(settings, spec, rows, kind, folder / files.VECTORS_FILE)
-    write_rows(folder / files.ROWS_FILE, rows.table)
+    documents = index_documents(settings.lake_root, rows, as_of)
+    write_documents(folder / files.DOCUMENTS_FILE, documents)
+    write_rows(folder / files.ROWS_FILE, rows.table, documents)
     texts = living_texts(settings.lake_root, rows, as_of)
     word_count = write_lexical(folder / files.WORDS_FILE, texts, rows.table.num_rows)
     tables = sources.tables_read(rows.tables)
@@ -99,7 +101,7 @@ def write_snapshot(settings: Settings, folder: Path, version: str, run_id: str, 
         factory=factory_of(kind, spec.dim),
         dim=spec.dim,
         count=rows.table.num_rows,
-        document_count=len(rows.table["document_id"].unique()),
+        document_count=documents.num_rows,
         word_count=word_count,
         space=spec.space,
         model_id=spec.model_id,

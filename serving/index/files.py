@@ -14,10 +14,12 @@ from ragstone.runtime.file_lock import exclusive
 VECTORS_FILE: Final = "vectors.faiss"
 ROWS_FILE: Final = "rows.arrow"
 WORDS_FILE: Final = "words.arrow"
+DOCUMENTS_FILE: Final = "documents.arrow"
 MANIFEST_FILE: Final = "manifest.json"
 CURRENT_FILE: Final = "CURRENT"
-DATA_FILES: Final = (VECTORS_FILE, ROWS_FILE, WORDS_FILE)
+DATA_FILES: Final = (VECTORS_FILE, ROWS_FILE, WORDS_FILE, DOCUMENTS_FILE)
 BUILDING_PREFIX: Final = ".building-"
+
 AS_OF_PREFIX: Final = "as-of-"
 
 _TIME: Final = "%Y%m%dT%H%M%S%fZ"

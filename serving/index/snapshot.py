@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +16,15 @@ import pyarrow.compute as pc
 
 from ragstone.runtime.errors import IndexIncompatibleError, NotFoundError
 from ragstone.runtime.settings import Settings
-from serving.index.files import MANIFEST_FILE, ROWS_FILE, VECTORS_FILE, WORDS_FILE, sha256_of
+from serving.index.files import DOCUMENTS_FILE, MANIFEST_FILE, ROWS_FILE, VECTORS_FILE, WORDS_FILE, sha256_of
 from serving.index.lexical import LexicalIndex, open_lexical
 from serving.index.manifest import IndexManifest, read_manifest
 from serving.index.pointer import read_pointer
-from serving.index.sidecar import id_arrays, open_rows
+from serving.index.sidecar import ID_COLUMNS, id_arrays, open_documents, open_rows, readable_documents
 from serving.index.vectors import Matrix, matrix_of, open_vectors, search_vectors
 
+# One for each set of groups that asked lately; a mask has a byte for every row.
+_REMEMBERED_MASKS: Final = 16
 _NEXT_STEP: Final = "ragstone index rollback, or ragstone index build"
 
 
@@ -44,19 +47,31 @@ class IndexHit(IndexRow):
 class IndexSnapshot:
     """One index version. Safe to search from many threads; holds no lock and changes nothing."""
 
-    def __init__(self, manifest: IndexManifest, vectors: Any, rows: pa.RecordBatch, lexical: LexicalIndex) -> None:
+    def __init__(
+        self,
+        manifest: IndexManifest,
+        vectors: Any,
+        rows: pa.RecordBatch,
+        documents: pa.RecordBatch,
+        lexical: LexicalIndex,
+    ) -> None:
         self.manifest = manifest
         self._vectors = vectors
         self._rows = rows
+        self._documents = documents
+        self._document_rows: npt.NDArray[np.int32] = rows["document_row"].to_numpy()
         self._ids = id_arrays(rows)
+        self.readable_rows = lru_cache(_REMEMBERED_MASKS)(self._readable_rows)
         self._lexical = lexical
 
-    def search(self, vector: npt.NDArray[np.float32], k: int) -> list[IndexHit]:
+    def search(
+        self, vector: npt.NDArray[np.float32], k: int, allowed: npt.NDArray[np.bool_] | None = None
+    ) -> list[IndexHit]:
         """Return at most k hits for a question's vector, float32 (dim,): scores fall, ties by chunk_id.
 
-        Fewer than k come back only when the index has no more.
+        `allowed`, bool (count,), names the rows to search, None all. Fewer than k come back when there are no more.
         """
-        return self._hits(*search_vectors(self._vectors, vector, k))
+        return self._hits(*search_vectors(self._vectors, vector, k, allowed))
 
     def search_words(self, question: str, k: int) -> list[IndexHit]:
         """Return at most k hits that share a word with a question, by their BM25 score: it falls, ties by chunk_id."""
@@ -65,7 +80,7 @@ class IndexSnapshot:
     def rows_of(self, chunk_ids: Sequence[str]) -> list[IndexRow]:
         """Return the rows of the chunks that the index has, ordered by chunk_id; others are left out."""
         known = pc.is_in(self._rows["chunk_id"], pa.array(chunk_ids, pa.string()))
-        return [IndexRow(**row) for row in self._rows.filter(known).to_pylist()]
+        return [IndexRow(**row) for row in self._rows.select(ID_COLUMNS).filter(known).to_pylist()]
 
     def rows_having(self, word: str) -> npt.NDArray[np.int32]:
         """Return the ordinals of the rows whose text has a word, rising: int32 (rows,)."""
@@ -83,8 +98,20 @@ class IndexSnapshot:
         return matrix
 
     def rows(self) -> pa.RecordBatch:
-        """Return chunk_id, document_id and text_hash of every vector, ordered by chunk_id."""
+        """Return chunk_id, document_id, text_hash and document_row of every vector, ordered by chunk_id."""
         return self._rows
+
+    def documents(self) -> pa.RecordBatch:
+        """Return what is known of each document, ordered by document_id; `document_row` of a row points into it."""
+        return self._documents
+
+    def _readable_rows(self, groups: frozenset[str]) -> npt.NDArray[np.bool_] | None:
+        """Return which rows one of the groups could read at build time, bool (count,); None when all of them.
+
+        A list that was widened since counts from the next publish on; the gate sees to one that was narrowed.
+        """
+        readable = readable_documents(self._documents, groups)
+        return None if readable.all() else readable[self._document_rows]
 
     def _hits(self, scores: list[float], ordinals: npt.NDArray[np.int64]) -> list[IndexHit]:
         ids = ([name.decode() for name in column[ordinals].tolist()] for column in self._ids)
@@ -116,9 +143,11 @@ def open_snapshot(folder: Path, manifest_sha256: str | None = None) -> IndexSnap
         _check_sum(folder / name, record.sha256)
     try:
         vectors = open_vectors(folder / VECTORS_FILE)
-        rows, lexical = open_rows(folder / ROWS_FILE), open_lexical(folder / WORDS_FILE, manifest.count)
-        _check_shape(folder, manifest, (vectors.ntotal, vectors.d, rows.num_rows, lexical.word_count))
-        return IndexSnapshot(manifest, vectors, rows, lexical)
+        rows, documents = open_rows(folder / ROWS_FILE), open_documents(folder / DOCUMENTS_FILE)
+        lexical = open_lexical(folder / WORDS_FILE, manifest.count)
+        got = (vectors.ntotal, vectors.d, rows.num_rows, documents.num_rows, lexical.word_count)
+        _check_shape(folder, manifest, got)
+        return IndexSnapshot(manifest, vectors, rows, documents, lexical)
     except (RuntimeError, OSError, pa.ArrowInvalid) as unreadable:
         raise _broken(folder, str(unreadable).splitlines()[0], "the files its manifest names") from unreadable
 
@@ -129,10 +158,10 @@ def _check_sum(path: Path, wanted: str) -> None:
         raise _broken(path, f"SHA-256 {got}", f"SHA-256 {wanted}")
 
 
-def _check_shape(folder: Path, manifest: IndexManifest, got: tuple[int, int, int, int]) -> None:
-    wanted = (manifest.count, manifest.dim, manifest.count, manifest.word_count)
+def _check_shape(folder: Path, manifest: IndexManifest, got: tuple[int, ...]) -> None:
+    wanted = (manifest.count, manifest.dim, manifest.count, manifest.document_count, manifest.word_count)
     if got != wanted:
-        raise _broken(folder, f"(vectors, dim, rows, words) = {got}", f"{wanted}, as the manifest says")
+        raise _broken(folder, f"(vectors, dim, rows, documents, words) = {got}", f"{wanted}, as the manifest says")
 
 
 def _broken(where: Path, got: str, wanted: str) -> IndexIncompatibleError:

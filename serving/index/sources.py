@@ -9,7 +9,7 @@ from typing import Any
 
 from ragstone.contracts.identity import stable_hash
 from ragstone.embedding.load import embedding_spec
-from ragstone.features.views import ACCESS, CHUNK_METADATA, chunk_embedding
+from ragstone.features.views import ACCESS, CHUNK_METADATA, STATS, chunk_embedding
 from ragstone.lake.vectors import TableState, index_tables, table_states
 from ragstone.runtime.settings import Settings
 from serving.index.manifest import FORMAT, TableRead
@@ -41,7 +41,7 @@ def source_hash(
 
 def view_versions(settings: Settings) -> dict[str, str]:
     """Return the identity of each feature view the index reads, by name: its entity, key and features."""
-    used = (CHUNK_METADATA, chunk_embedding(settings.embedding.space), ACCESS)
+    used = (CHUNK_METADATA, chunk_embedding(settings.embedding.space), ACCESS, STATS)
     return {view.name: stable_hash("view", view.entity, view.join_key, *view.features) for view in used}
 
 

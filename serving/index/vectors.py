@@ -75,19 +75,35 @@ def open_vectors(path: Path) -> Any:
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
 
 
-def search_vectors(index: Any, vector: Matrix, k: int) -> tuple[list[float], npt.NDArray[np.int64]]:
+def search_vectors(
+    index: Any, vector: Matrix, k: int, allowed: npt.NDArray[np.bool_] | None = None
+) -> tuple[list[float], npt.NDArray[np.int64]]:
     """Return scores and row ordinals of at most k best vectors: inner product falling, ties by ordinal.
 
-    `vector` is float32 (dim,). Fewer than k come back when the index has no more.
+    `vector` is float32 (dim,); `allowed`, bool (ntotal,), names the vectors that may be found, None all. Fewer than k
+    come back when there are no more.
     """
-    k = min(k, index.ntotal)
+    k = min(k, index.ntotal if allowed is None else int(np.count_nonzero(allowed)))
     if k == 0:
         return [], np.empty(0, dtype=np.int64)
     query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
-    scores, ordinals = (found[0] for found in index.search(query, k, params=_refinement(index, k)))
+    if allowed is None:
+        found = index.search(query, k, params=_refinement(index, k))
+    else:
+        found = _search_allowed(index, query, k, allowed)
+    scores, ordinals = (each[0] for each in found)
     order = np.lexsort((ordinals, -scores))
     order = order[ordinals[order] >= 0]
     return scores[order].tolist(), ordinals[order]
+
+
+def _search_allowed(index: Any, query: Matrix, k: int, allowed: npt.NDArray[np.bool_]) -> Any:
+    """Search some of the vectors, exactly: FAISS's scan of 4-bit codes takes no selection."""
+    bitmap: Any = np.packbits(allowed, bitorder="little")
+    chosen: Any = faiss.SearchParameters()
+    chosen.sel = faiss.IDSelectorBitmap(bitmap)  # type: ignore[call-arg]  # its own signature is C's
+    exact: Any = faiss.downcast_index(index.refine_index) if isinstance(index, faiss.IndexRefine) else index
+    return exact.search(query, k, params=chosen)
 
 
 def _refinement(index: Any, k: int) -> Any:

@@ -61,6 +61,11 @@ def put(settings: Settings, *items: Item, **changes: Any) -> None:
     write_rows(root, DOCUMENT_ACCESS, [make_access_row(item.source_uri, **changes) for item in items])
 
 
+def restrict(settings: Settings, item: Item, *groups: str, **times: Any) -> None:
+    """Append an access row that lets only these groups read an item's document."""
+    write_rows(settings.lake_root, DOCUMENT_ACCESS, [make_access_row(item.source_uri, acl=list(groups), **times)])
+
+
 def embedding_row(settings: Settings, item: Item, **changes: Any) -> dict[str, Any]:
     """Return the row of an item's vector under the configured encoder."""
     spec, chunk = embedding_spec(settings), make_chunk_row(item.text, item.source_uri)

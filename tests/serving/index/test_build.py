@@ -51,7 +51,8 @@ def test_the_manifest_says_what_the_index_was_built_from(settings: Settings) -> 
     assert (manifest.count, manifest.document_count, manifest.left_out) == (1, 1, {"document_inactive": 1})
     assert (manifest.encoder_hash, manifest.model_hash, manifest.dim) == (spec.encoder_hash, spec.model_hash, 384)
     assert manifest.tables["silver.chunks"].version == table_version(settings.lake_root, SILVER_CHUNKS)
-    assert set(manifest.views) == {"chunk_metadata", f"chunk_embedding_{spec.space}", "document_access"}
+    wanted = {"chunk_metadata", f"chunk_embedding_{spec.space}", "document_access", "document_stats"}
+    assert set(manifest.views) == wanted
     assert (manifest.abstain.threshold, manifest.abstain.evidence) == (0.25, evidence)
     assert (manifest.run_id, manifest.known_by, manifest.kind, manifest.factory) == ("run-1", None, "flat", "Flat")
 
