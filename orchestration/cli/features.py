@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from orchestration.cli.invocation import Invocation, invocation
-from orchestration.cli.output import emit, table
+from orchestration.cli.feature_plan import show_plan
+from orchestration.cli.invocation import invocation
+from orchestration.cli.output import console, emit, table
 
 if TYPE_CHECKING:
-    from ragstone.features.apply import Difference
     from ragstone.features.audit import ViewAudit
 
 app = typer.Typer(no_args_is_help=True, help="Feature definitions, and the lake against the online store.")
 
 
 @app.command()
-def apply(context: typer.Context) -> None:
-    """Make the registry hold exactly what the repository declares; say what changed."""
+def apply(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Off a terminal nothing is asked anyway.")] = False,
+) -> None:
+    """Make the registry hold exactly what the repository declares: show the plan, ask, apply.
+
+    A change that would break a registered service is refused, unless a newer version of the service is declared.
+    """
     from ragstone.features.apply import apply as apply_definitions
+    from ragstone.features.apply import diff as definitions_diff
+    from ragstone.features.plan import is_refused
 
     options = invocation(context)
-    _emit_differences(options, apply_definitions(options.settings()), "nothing changed")
+    settings = options.settings()
+    planned = definitions_diff(settings)
+    if not options.as_json:
+        show_plan(console(), planned, "nothing changed")
+        if sys.stdin.isatty() and not yes and planned and not any(map(is_refused, planned)):
+            typer.confirm("Apply this?", abort=True)
+    changed = apply_definitions(settings) if planned else []
+    if options.as_json:
+        emit(options, changed, lambda _: None)
 
 
 @app.command()
 def diff(context: typer.Context) -> None:
-    """Say what `apply` would change. Unlike `feast plan`, nothing when nothing would."""
+    """Show the plan: what `apply` would change, field by field. Unlike `feast plan`, nothing when nothing would."""
     from ragstone.features.apply import diff as definitions_diff
 
     options = invocation(context)
-    _emit_differences(options, definitions_diff(options.settings()), "nothing would change")
+    planned = definitions_diff(options.settings())
+    emit(options, planned, lambda screen: show_plan(screen, planned, "nothing would change"))
 
 
 @app.command()
@@ -85,12 +103,6 @@ def env(context: typer.Context) -> None:
             typer.echo(f"export {name}={shlex.quote(value)}")
 
     emit(options, variables, show)
-
-
-def _emit_differences(options: Invocation, differences: Sequence[Difference], none: str) -> None:
-    rows = [(change.kind, change.name, change.change) for change in differences]
-    columns = ("kind", "name", "change")
-    emit(options, differences, lambda screen: screen.print(table(None, columns, rows) if rows else none))
 
 
 def _show_audits(screen: Console, audits: Sequence[ViewAudit]) -> None:
