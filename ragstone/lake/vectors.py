@@ -6,9 +6,12 @@ rows that count, by their position in the scan; a second pass over the vectors a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pds
 from pyarrow.parquet import ParquetFile
 
 from ragstone.contracts.state import NOW, AsOf, state_sql
@@ -33,8 +37,9 @@ from ragstone.lake.commits import content_version
 from ragstone.lake.delta import table_id, table_version
 from ragstone.runtime.errors import ContractError
 
-# A batch of vectors is 6 MB at 384 elements, several times that while it is decoded.
 _BATCH_ROWS: Final = 4_096
+# Small batches stay in the processor's cache between decoding and copying.
+_VECTOR_BATCH_ROWS: Final = 1_024
 _BUFFER_BYTES: Final = 1 << 20
 _POSITION: Final = Column("scan_position", LONG, "row number in the scan of the table", nullable=False)
 
@@ -126,14 +131,17 @@ def fill_matrix(root: Path, space: str, rows: IndexRows, matrix: npt.NDArray[np.
     spec = embeddings(space, matrix.shape[1])
     places = np.full(rows.scanned, -1, dtype=np.int64)
     places[rows.table["scan_position"].to_numpy()] = np.arange(rows.table.num_rows)
-    start = 0
-    for batch in _vector_batches(root, spec, rows.tables[spec.name].version):
-        wanted = places[start : start + batch.num_rows]
-        start += batch.num_rows
-        chosen = wanted >= 0
-        if chosen.any():
-            vectors = batch.column(0) if chosen.all() else batch.column(0).filter(pa.array(chosen))
-            matrix[wanted[chosen]] = _as_matrix(vectors, spec, matrix.shape[1])
+    dataset = read.relation(root, spec, rows.tables[spec.name].version)
+    fragments = [] if isinstance(dataset, pa.Table) else list(dataset.get_fragments())
+    starts = accumulate((fragment.count_rows() for fragment in fragments), initial=0)
+    # Decoding lets go of the interpreter, and no two files share a place.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        copies = [
+            threads.submit(_copy_fragment, fragment, places[start:], matrix, spec)
+            for fragment, start in zip(fragments, starts, strict=False)
+        ]
+        for copy in copies:
+            copy.result()
 
 
 def living_texts(root: Path, rows: IndexRows, as_of: AsOf = NOW) -> Iterator[tuple[int, str]]:
@@ -213,16 +221,21 @@ def _counts(reasons: pa.ChunkedArray) -> list[dict[str, Any]]:
     return list(reasons.drop_null().value_counts().to_pylist())
 
 
-def _vector_batches(root: Path, spec: TableSpec, version: int) -> Iterator[pa.RecordBatch]:
-    """Yield the embeddings of every row, in the order of a scan of the table."""
-    dataset = read.relation(root, spec, version)
-    if isinstance(dataset, pa.Table):
-        return
-    for fragment in dataset.get_fragments():
-        with fragment.open() as file:
-            # A scan of the dataset decodes whole row groups, several ahead: nine times the memory, and slower.
-            parquet = ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-            yield from parquet.iter_batches(_BATCH_ROWS, columns=["embedding"], use_threads=False)
+def _copy_fragment(
+    fragment: pds.Fragment, places: npt.NDArray[np.int64], matrix: npt.NDArray[np.float32], spec: TableSpec
+) -> None:
+    """Copy the vectors of one file; `places` begins with its first row's, -1 for a row that does not count."""
+    start = 0
+    with fragment.open() as file:
+        # A scan of the dataset decodes whole row groups, several ahead: nine times the memory, and slower.
+        parquet = ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        for batch in parquet.iter_batches(_VECTOR_BATCH_ROWS, columns=["embedding"], use_threads=False):
+            wanted = places[start : start + batch.num_rows]
+            start += batch.num_rows
+            chosen = wanted >= 0
+            if chosen.any():
+                vectors = batch.column(0) if chosen.all() else batch.column(0).filter(pa.array(chosen))
+                matrix[wanted[chosen]] = _as_matrix(vectors, spec, matrix.shape[1])
 
 
 def _as_matrix(vectors: pa.ListArray, spec: TableSpec, dim: int) -> npt.NDArray[np.float32]:
