@@ -30,7 +30,8 @@ def run(settings: Settings, run_id: str) -> StepResult:
     """Embed what waits. Counts are in chunks; rows written are vectors and tombstones.
 
     Raises ConfigError when the space holds vectors of another encoder, UsageError when encoding would cost more than is
-    allowed, QualityGateError when the batch is no good.
+    allowed, QualityGateError when the batch is no good, and what the encoder raises, in a worker or here: mostly
+    DependencyUnavailableError or ContractError. Nothing is written then.
     """
     task = find_task(settings, STEP)
     pending, tables_read = task.pending, {SILVER_CHUNKS.name: task.chunk_version}

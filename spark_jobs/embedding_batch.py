@@ -28,15 +28,19 @@ from spark_jobs.transforms.embeddings import (
     unknown_texts,
 )
 from spark_jobs.transforms.encode import ENCODED_SCHEMA, encode_texts
+from spark_jobs.worker_errors import as_workers_told
 
 
 def embed_batch(settings: Settings, run_id: str, task: EmbeddingTask) -> EmbeddedBatch:
-    """Write the embedding rows of all pending chunks in one commit. Raises QualityGateError, and then writes none."""
+    """Write the embedding rows of all pending chunks in one commit.
+
+    Raises QualityGateError, and what the encoder raised in a worker; then none is written.
+    """
     spark, root = open_session(settings), settings.lake_root
     chunks = lake.read_table(spark, root, SILVER_CHUNKS, task.chunk_version)
     rows = lake.read_table(spark, root, task.table)
     living = living_chunks(spark, settings)
-    with ExitStack() as kept:
+    with as_workers_told(), ExitStack() as kept:
         pending = kept.enter_context(persisted(detached(_pending(spark, chunks, rows, task))))
         known = _known(pending, rows, task)
         encoded = kept.enter_context(persisted(_encoded(pending, known, settings, task)))

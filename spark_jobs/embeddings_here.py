@@ -41,7 +41,10 @@ def fits_here(settings: Settings, task: EmbeddingTask) -> bool:
 
 
 def embed_here(settings: Settings, run_id: str, task: EmbeddingTask) -> EmbeddedBatch:
-    """Write the embedding rows of all pending chunks in one commit. Raises QualityGateError, and then writes none."""
+    """Write the embedding rows of all pending chunks in one commit.
+
+    Raises QualityGateError, and what the encoder raises; then none is written.
+    """
     root = settings.lake_root
     chunks = pending_chunks(root, task.table, task.chunk_version, task.changed)
     written = {"created_timestamp": task.created_at(), "run_id": run_id}

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 
 from ragstone.embedding.load import embedding_spec, load_embedder
 from ragstone.runtime.settings import EmbeddingSettings, Settings
+from spark_jobs.worker_errors import told_to_driver
 
 ENCODED_SCHEMA: Final = "embedding_key string, embedding array<float>, seconds double, worker_peak_bytes bigint"
 _ARROW_SCHEMA: Final = pa.schema(
@@ -55,10 +56,12 @@ def _encoder(settings: Settings) -> Callable[[Iterable[pa.RecordBatch]], Iterato
     public = Settings(assets=settings.assets, embedding=_of_workers(settings), chunking=settings.chunking)
 
     def encode(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        embedder = load_embedder(public)
+        with told_to_driver():
+            embedder = load_embedder(public)
         for batch in batches:
             started = time.perf_counter()
-            vectors = embedder.encode(batch.column("text").to_pylist())
+            with told_to_driver():
+                vectors = embedder.encode(batch.column("text").to_pylist())
             seconds = (time.perf_counter() - started) / max(batch.num_rows, 1)
             offsets = pa.array(range(0, vectors.size + 1, vectors.shape[1]), pa.int32())
             yield pa.record_batch(

@@ -19,7 +19,7 @@ from ragstone.runtime.settings import load_settings
 from serving.index import build
 from serving.index.follower import IndexFollower
 from tests.factories import make_chunk_row, write_rows
-from tests.fake_embeddings import fake_embeddings
+from tests.fake_openai import fake_openai
 from tests.serving.index.lake import BETWEEN, EAST, NORTH, embedding_row, embeddings_spec, put
 
 OLD, NEW = "minilm_fp32", "narrow"
@@ -109,7 +109,7 @@ def test_a_misspelt_space_is_neither_filled_nor_compared(command, side_by_side):
 
 
 def test_embedding_over_the_allowed_cost_sends_nothing_and_tells_the_estimate(command, home):
-    with fake_embeddings() as api:
+    with fake_openai() as api:
         bought = {"encoder": "openai", "model": "small", "url": api.url, "dim": 8, "price_per_million_tokens": 1000.0}
         conf(home, spaces={"bought": bought})
         write_rows(home / "lake", SILVER_CHUNKS, [make_chunk_row("x" * 2_997)])

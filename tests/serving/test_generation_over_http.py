@@ -7,7 +7,7 @@ import pytest
 
 from serving.answering import OFFLINE_TEXT
 from serving.index import build
-from tests.serving.fake_openai import FakeOpenAI, fake_openai
+from tests.fake_openai import FakeOpenAI, fake_openai
 from tests.serving.world import KILN, PAYROLL, as_, served, world_settings
 
 QUESTION = "How many degrees did the kiln at Aldermoor reach?"

@@ -9,12 +9,12 @@ from ragstone.embedding.load import embedding_spec, load_embedder
 from ragstone.embedding.openai_encoder import OpenAIEncoder, batches
 from ragstone.runtime.errors import ConfigError, ContractError, DependencyUnavailableError
 from ragstone.runtime.settings import EncoderSettings, load_settings
-from tests.fake_embeddings import fake_embeddings
+from tests.fake_openai import fake_openai
 
 
 @pytest.fixture
 def api():
-    with fake_embeddings() as fake:
+    with fake_openai() as fake:
         yield fake
 
 

@@ -9,7 +9,7 @@ import pytest
 from ragstone.runtime.errors import GenerationError
 from ragstone.runtime.settings import LlmSettings
 from serving.generation.openai_chat import Completion, OpenAIChat
-from tests.serving.fake_openai import FakeOpenAI, fake_openai
+from tests.fake_openai import FakeOpenAI, fake_openai
 
 
 @pytest.fixture
