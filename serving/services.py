@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import redis
 
 from ragstone.embedding.load import load_embedder
+from ragstone.embedding.port import Embedder
 from ragstone.features.online import OnlineReader, forget_decoded
 from ragstone.runtime.redis_server import online_client
 from ragstone.runtime.settings import Settings
@@ -19,9 +22,12 @@ from serving.events import RetrievalLog
 from serving.feedback import FeedbackLog
 from serving.generation.generative import Generator
 from serving.generation.prompt import load_prompt
+from serving.generation.prompt_history import record_in_use
 from serving.index.follower import IndexFollower
 from serving.index.manifest import IndexManifest
 from serving.lineage import LineageReader
+from serving.past.answering import PastAnswerer
+from serving.past.indexes import PastIndexes
 from serving.redis_calls import told_as_unavailable
 from serving.retrieval.ranking import forget_sentences
 from serving.retrieval.retriever import Retriever
@@ -46,6 +52,7 @@ class Services:
     client: redis.Redis
     retriever: Retriever
     answerer: Answerer
+    past: PastAnswerer
     lineage: LineageReader
     feedback: FeedbackLog
     chat: OpenAIChat | None
@@ -93,13 +100,30 @@ def open_services(settings: Settings) -> Services:
         retriever=retriever,
         answerer=Answerer(settings, retriever, index, reader, client, sessions, log, pool, generator),
         lineage=LineageReader(log, settings.lake_root, settings.index_root),
+        past=_past_answerer(settings, embedder, pool, generator),
         feedback=FeedbackLog(client, log),
         chat=None if generator is None else generator.chat,
     )
     services.check()
+    record_in_use(settings.lake_root, None if generator is None else generator.prompt)
     embedder.encode(["warm"])
     index.start()
     return services
+
+
+@contextmanager
+def past_answerer(settings: Settings) -> Iterator[PastAnswerer]:
+    """Give what answers from past days, for as long as the context lasts; it needs neither Redis nor any index."""
+    pool, generator = CpuPool(_THREADS), _generator(settings)
+    try:
+        yield _past_answerer(settings, load_embedder(settings), pool, generator)
+    finally:
+        pool.close()
+
+
+def _past_answerer(settings: Settings, embedder: Embedder, pool: CpuPool, generator: Generator | None) -> PastAnswerer:
+    of_prompt = None if generator is None else lambda prompt: replace(generator, prompt=prompt)
+    return PastAnswerer(settings, embedder, PastIndexes(settings), pool, of_prompt)
 
 
 def _forget_passages() -> None:

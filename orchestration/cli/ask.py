@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
 
 from orchestration.cli.invocation import invocation
+from orchestration.cli.moments import MOMENT, moment
 from orchestration.cli.output import emit, table
 from ragstone.contracts.names import PUBLIC_GROUP
 from ragstone.contracts.records import Principal
@@ -19,6 +21,7 @@ from ragstone.runtime.errors import UsageError
 if TYPE_CHECKING:
     from ragstone.runtime.settings import Settings
     from serving.answering import Answer
+    from serving.past.answering import PastAnswer, PastQuestion
     from serving.retrieval.results import Retrieval
     from serving.services import Services
 
@@ -29,23 +32,35 @@ Groups = Annotated[
     list[str] | None, typer.Option("--group", help="Ask as a member of this group too, besides public. Repeatable.")
 ]
 Hits = Annotated[int | None, typer.Option("-k", help="How many hits; serving.top_k by default.", min=1, max=50)]
+Past = Annotated[
+    datetime | None,
+    typer.Option("--as-of", parser=moment, metavar=MOMENT, help="Ask the corpus, access lists and prompt of then."),
+]
 # Answers asked for here belong to this name: lineage is shown to whom an answer was given.
 _COMMAND_LINE = "command-line"
+# Whoever asks a past day here waits until its corpus has been read.
+_PAST_DEADLINE_MS = 3_600_000
 
 
 @app.command()
-def ask(context: typer.Context, question: QuestionText, group: Groups = None) -> None:
+def ask(context: typer.Context, question: QuestionText, group: Groups = None, as_of: Past = None) -> None:
     """Ask a question and print the answer with its citations."""
     options = invocation(context)
+    if as_of is not None:
+        past = _past_answer(options.settings(), question, group or (), as_of)
+        emit(options, past, lambda screen: _show_past(screen, past))
+        return
     answer = answer_in_process(options.settings(), question, group or ())
     emit(options, answer, lambda screen: show_answer(screen, answer))
 
 
 @app.command()
-def search(context: typer.Context, question: QuestionText, group: Groups = None, k: Hits = None) -> None:
+def search(
+    context: typer.Context, question: QuestionText, group: Groups = None, k: Hits = None, as_of: Past = None
+) -> None:
     """Print the passages nearest to a question among those that may be read."""
     options = invocation(context)
-    retrieval = _retrieved(options.settings(), question, group or (), k)
+    retrieval = _retrieved(options.settings(), question, group or (), k, as_of)
     emit(options, retrieval, lambda screen: screen.print(_hit_table(retrieval)))
 
 
@@ -127,6 +142,16 @@ def answer_in_process(settings: Settings, question: str, groups: Sequence[str]) 
 
 def show_answer(screen: Console, answer: Answer) -> None:
     """Print an answer with its citations."""
+    _show_text(screen, answer)
+    screen.print(f"answer {answer.answer_id} · {answer.timings_ms['total']:.0f} ms · index {answer.index_version}")
+
+
+def _show_past(screen: Console, answer: PastAnswer) -> None:
+    _show_text(screen, answer)
+    screen.print(f"as of {answer.as_of.isoformat()} · index {answer.index_version}")
+
+
+def _show_text(screen: Console, answer: Answer | PastAnswer) -> None:
     screen.print(answer.answer, soft_wrap=True, style="bold")
     if answer.citations:
         rows = [
@@ -134,7 +159,6 @@ def show_answer(screen: Console, answer: Answer) -> None:
             for item in answer.citations
         ]
         screen.print(table(None, ("", "title", "source", "characters"), rows))
-    screen.print(f"answer {answer.answer_id} · {answer.timings_ms['total']:.0f} ms · index {answer.index_version}")
 
 
 def checked(settings: Settings, question: str) -> str:
@@ -162,7 +186,31 @@ def opened(settings: Settings) -> Iterator[Services]:
         asyncio.run(services.close())
 
 
-def _retrieved(settings: Settings, question: str, groups: Sequence[str], k: int | None) -> Retrieval:
+def _past_answer(settings: Settings, question: str, groups: Sequence[str], as_of: datetime) -> PastAnswer:
+    from serving.services import past_answerer
+
+    asked = _past_question(settings, question, groups, as_of)
+    with past_answerer(settings) as answerer:
+        return asyncio.run(answerer.answer(asked))
+
+
+def _past_question(settings: Settings, question: str, groups: Sequence[str], as_of: datetime) -> PastQuestion:
+    from serving.deadline import Deadline
+    from serving.past.answering import PastQuestion
+
+    deadline = Deadline.after_ms(_PAST_DEADLINE_MS)
+    return PastQuestion(checked(settings, question), asker(groups), as_of, deadline)
+
+
+def _retrieved(
+    settings: Settings, question: str, groups: Sequence[str], k: int | None, as_of: datetime | None = None
+) -> Retrieval:
+    from serving.services import past_answerer
+
+    if as_of is not None:
+        with past_answerer(settings) as answerer:
+            asked = _past_question(settings, question, groups, as_of)
+            return answerer.retrieve(asked, k or settings.serving.top_k)
     text = checked(settings, question)
     with opened(settings) as services:
         return services.retriever.retrieve(text, asker(groups), k or settings.serving.top_k)

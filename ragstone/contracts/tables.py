@@ -306,6 +306,19 @@ FEEDBACK: Final = TableSpec(
     ),
 )
 
+PROMPTS: Final = TableSpec(
+    name="ops.prompts",
+    grain="one change of what answers are asked for with: from then on this prompt, or no language model",
+    keys=("prompt_hash", "event_timestamp"),
+    statistics_columns=("prompt_hash", "event_timestamp"),
+    columns=(
+        _required("prompt_hash", STRING, "identity of the prompt, or of the extractive answerer"),
+        Column("rules", STRING, "what the model is told as its system message; null without a model"),
+        Column("message", STRING, "the message with its places for question and passages; null without a model"),
+        _required("event_timestamp", TIMESTAMP, "since when"),
+    ),
+)
+
 RUNS: Final = TableSpec(
     name="ops.runs",
     grain="one run of one step",
@@ -377,6 +390,7 @@ STATIC_TABLES: Final = (
     DOCUMENT_ENGAGEMENT,
     RETRIEVALS,
     FEEDBACK,
+    PROMPTS,
     RUNS,
     QUALITY_RESULTS,
     QUALITY_METRICS,

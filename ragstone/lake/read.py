@@ -41,6 +41,21 @@ def query(root: Path, sql: str, parameters: Sequence[Any] = (), **relations: Tab
         return connection.sql(sql, params=list(parameters)).to_arrow_table()
 
 
+class RelationReader:
+    """A table that was opened once, to be queried by SQL in which it is called `name`. For one thread at a time."""
+
+    name: Final = _RELATION
+
+    def __init__(self, root: Path, spec: TableSpec) -> None:
+        self._connection = _connect()
+        self._connection.register(self.name, relation(root, spec))
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a query."""
+        rows: list[dict[str, Any]] = self._connection.sql(sql).to_arrow_table().to_pylist()
+        return rows
+
+
 def state(
     root: Path,
     spec: TableSpec,

@@ -75,6 +75,35 @@ def test_search_takes_groups_that_the_service_would_take_from_a_key(command, set
     assert shown["hits"][0]["document"]["source_uri"] == "payroll.md"
 
 
+def test_a_past_day_is_asked_and_searched_without_index_and_online_store(command, settings):
+    for part in ("index", "redis"):
+        shutil.rmtree(settings.home / part)
+
+    answer = command("--json", "ask", QUESTION, "--as-of", "2026-01-01T00:01:00Z").document
+    hits = command("--json", "search", QUESTION, "--as-of", "2026-01-01T01:01:00+01:00", "-k", 1).document["hits"]
+
+    assert "1240 degrees" in answer["answer"]
+    assert [hit["document"]["source_uri"] for hit in hits] == ["kiln.md"]
+    assert "as of 2026-01-01T00:01:00+00:00" in command("ask", QUESTION, "--as-of", "2026-01-01T00:01:00Z").out
+    assert not command("--json", "search", QUESTION, "--as-of", "2025-12-31T00:00:00Z").document["hits"]
+
+
+@pytest.mark.parametrize("command_line", [("ask", QUESTION), ("search", QUESTION), ("index", "build")])
+def test_a_time_without_a_zone_is_refused(command, settings, command_line):
+    told = command("--json", *command_line, "--as-of", "2026-01-01T00:01:00")
+
+    assert told.code == 2
+    assert "has no time zone" in told.document["error"]["what"]
+
+
+def test_an_index_of_a_past_day_is_listed_with_its_day(command, settings):
+    built = command("--json", "index", "build", "--as-of", "2026-01-01T00:01:00Z").document
+
+    assert built["version"].startswith("as-of-20260101T000100")
+    assert "2026-01-01 00:01:00" in command("index", "list").out
+    assert command("index", "publish", built["version"]).code == 2
+
+
 def test_why_shows_scores_drops_decision_and_timings(command, settings):
     told = command("why", "What is the payroll password hint?")
 

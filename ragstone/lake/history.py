@@ -1,0 +1,45 @@
+"""The rows of a few keys as they counted at a time: a table opened once and asked many times.
+
+Whoever answers from the past asks for a handful of keys per question; reading a whole state for each would cost as much
+as building an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ragstone.contracts.state import AsOf, newest_rows_sql
+from ragstone.contracts.tables import TableSpec
+from ragstone.lake.read import RelationReader
+
+
+class History:
+    """The history of one table, as its newest version has it. Safe to use from one thread at a time."""
+
+    def __init__(self, root: Path, spec: TableSpec, columns: Sequence[str]) -> None:
+        """Open a table to read these columns, beside its keys and what the state rule needs."""
+        kept = (*spec.keys, *columns, "active", "event_timestamp", "created_timestamp")
+        self._spec = replace(spec, columns=tuple(spec.column(name) for name in kept))
+        self._reader = RelationReader(root, spec)
+
+    def newest(self, keys: Iterable[str], as_of: AsOf) -> dict[str, dict[str, Any]]:
+        """Return by key the newest row within the bounds, tombstones included; a key without one is left out."""
+        (key,) = self._spec.keys
+        rows = self._reader.query(newest_rows_sql(self._spec, _of(self._reader.name, key, keys), as_of))
+        return {row[key]: row for row in rows}
+
+    def versions(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """Return every row of these keys, whenever it was written, in no particular order."""
+        (key,) = self._spec.keys
+        return self._reader.query(
+            f"SELECT {', '.join(self._spec.column_names)} FROM {_of(self._reader.name, key, keys)}"
+        )
+
+
+def _of(relation: str, key: str, keys: Iterable[str]) -> str:
+    # Literals, unlike a join, are compared with the bounds that files keep of their keys, so most are never opened.
+    wanted = ", ".join("'" + name.replace("'", "''") + "'" for name in keys)
+    return f"(SELECT * FROM {relation} WHERE {key} IN ({wanted or 'NULL'}))"
