@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ragstone.contracts.identity import embedding_key
 from ragstone.contracts.names import INDEX_SERVICE
@@ -13,12 +13,12 @@ from ragstone.contracts.records import StepResult
 from ragstone.contracts.state import AsOf
 from ragstone.embedding.load import embedding_spec
 from ragstone.embedding.spec import EmbeddingSpec
-from ragstone.lake.vectors import IndexRows, fill_matrix, index_documents, index_rows, living_texts
+from ragstone.lake.vectors import IndexRows, index_documents, index_rows, living_texts
 from ragstone.runtime.errors import IndexGateError, IndexIncompatibleError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.tracing import span
-from serving.index import files, publish, sources
+from serving.index import files, matrix, publish, sources
 from serving.index.lexical import write_lexical
 from serving.index.manifest import FileRecord, IndexKind, IndexManifest, read_manifest, write_manifest
 from serving.index.pointer import Pointer, read_pointer
@@ -84,7 +84,9 @@ def write_snapshot(settings: Settings, folder: Path, version: str, run_id: str, 
     rows = index_rows(settings.lake_root, spec.space, spec.dim, as_of)
     _refuse_other_encoders(rows, spec)
     kind = kind_for(rows.table.num_rows, spec.dim, settings.index.quantised_above)
-    _write_vectors(settings, spec, rows, kind, folder / files.VECTORS_FILE)
+    flat = empty_flat(rows.table.num_rows, spec.dim)
+    matrix.fill(settings, spec, rows, as_of, matrix_of(flat))
+    write_vectors(_searchable(settings, flat, kind), folder / files.VECTORS_FILE)
     documents = index_documents(settings.lake_root, rows, as_of)
     write_documents(folder / files.DOCUMENTS_FILE, documents)
     write_rows(folder / files.ROWS_FILE, rows.table, documents)
@@ -121,10 +123,8 @@ def write_snapshot(settings: Settings, folder: Path, version: str, run_id: str, 
     return manifest
 
 
-def _write_vectors(settings: Settings, spec: EmbeddingSpec, rows: IndexRows, kind: IndexKind, path: Path) -> None:
-    flat = empty_flat(rows.table.num_rows, spec.dim)
-    fill_matrix(settings.lake_root, spec.space, rows, matrix_of(flat))
-    write_vectors(quantised(flat, settings.index.rerank_factor) if kind == "quantised" else flat, path)
+def _searchable(settings: Settings, flat: Any, kind: IndexKind) -> Any:
+    return quantised(flat, settings.index.rerank_factor) if kind == "quantised" else flat
 
 
 def _refuse_other_encoders(rows: IndexRows, spec: EmbeddingSpec) -> None:

@@ -17,7 +17,7 @@ from ragstone.features.access import delete_document
 from ragstone.lake import read
 from ragstone.runtime.errors import IndexGateError, IndexIncompatibleError
 from ragstone.runtime.redis_server import online_client
-from serving.index import build
+from serving.index import build, matrix
 from serving.index.snapshot import open_current
 from tests.promises.company import ANYONE, DIRECTOR, Company
 from tests.promises.keeping import promised
@@ -47,13 +47,13 @@ def check_index_gate(company: Company) -> None:
 
 
 def _swap_two_vectors(patch: pytest.MonkeyPatch) -> None:
-    fill = build.fill_matrix
+    fill = matrix.fill_matrix
 
-    def fill_wrongly(root, space, rows, matrix):
-        fill(root, space, rows, matrix)
-        matrix[[0, 1]] = matrix[[1, 0]]
+    def fill_wrongly(root, space, rows, filled):
+        fill(root, space, rows, filled)
+        filled[[0, 1]] = filled[[1, 0]]
 
-    patch.setattr(build, "fill_matrix", fill_wrongly)
+    patch.setattr(matrix, "fill_matrix", fill_wrongly)
 
 
 def check_gate(company: Company) -> None:

@@ -15,7 +15,7 @@ from ragstone.embedding.spec import EmbeddingSpec
 from ragstone.lake.vectors import IndexRows
 from ragstone.runtime.errors import IndexGateError, NotFoundError
 from ragstone.runtime.settings import Settings
-from serving.index import build, publish
+from serving.index import build, matrix, publish
 from serving.index.snapshot import open_current
 from serving.index.verify import verify
 from tests.factories import at
@@ -26,13 +26,13 @@ Spoiler = Callable[[np.ndarray], None]
 
 def spoil_vectors(monkeypatch: pytest.MonkeyPatch, spoil: Spoiler) -> None:
     """Let the build read the lake rightly and then get its matrix wrong."""
-    honest = build.fill_matrix
+    honest = matrix.fill_matrix
 
-    def wrong(root: Path, space: str, rows: IndexRows, matrix: np.ndarray) -> None:
-        honest(root, space, rows, matrix)
-        spoil(matrix)
+    def wrong(root: Path, space: str, rows: IndexRows, filled: np.ndarray) -> None:
+        honest(root, space, rows, filled)
+        spoil(filled)
 
-    monkeypatch.setattr(build, "fill_matrix", wrong)
+    monkeypatch.setattr(matrix, "fill_matrix", wrong)
 
 
 def swap_first_two(matrix: np.ndarray) -> None:
