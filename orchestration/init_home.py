@@ -91,7 +91,7 @@ def survey(settings: Settings, name: str) -> Survey:
     """Return what a source's folder holds, by suffix, most frequent first, as the connector itself sees it."""
     root = settings.folders[name]
     connect, landing = target("spark_jobs.sources.connect:connect"), LandingZone(settings.landing_root)
-    connector = connect(name, settings.sources[name], settings.ingest, landing)
+    connector = connect(name, settings.sources[name], settings.ingest, settings.parsing, landing)
     taken = [Path(item.locator) for item in connector.items({})]
     every = {path for path in root.rglob("*") if path.is_file() and not _hidden(path, root)}
     return Survey(_by_suffix(taken), _by_suffix(every - set(taken)), sum(_size(path) for path in taken))

@@ -45,9 +45,9 @@ def run(settings: Settings, run_id: str) -> StepResult:
     landed = landing.append_untouched(changes, run_id, seen_batch)
     landed += [envelope for scan in streamed for envelope in scan.envelopes]
     apply_landed_access(settings, run_id)
-    set_aside = _quarantine(settings, scans, run_id)
+    rows_set_aside = _quarantine(settings, scans, run_id)
     written = follow_landed(settings)
-    return ingest_result(settings, [*scans, *streamed], landed, set_aside + streamed_rows, written)
+    return ingest_result(settings, [*scans, *streamed], landed, rows_set_aside + streamed_rows, written)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -67,6 +67,7 @@ def _check_sources(settings: Settings) -> None:
 
 def _scan_sources(settings: Settings, landing: LandingZone) -> list[SourceScan]:
     known = bronze_state(settings)
+    entries = quarantine.open_entries(settings.lake_root, STEP).to_pylist()
     scans = []
     for name, source in settings.sources.items():
         of_source = {document: envelope for document, envelope in known.items() if envelope.source == name}
@@ -74,7 +75,9 @@ def _scan_sources(settings: Settings, landing: LandingZone) -> list[SourceScan]:
             scan = scan_settings(name, source.acl, of_source)
             scans += [scan] if scan.envelopes else []
             continue
-        scan = scan_source(connect(name, source, settings.ingest, landing), of_source, landing)
+        set_aside = {entry["item_key"] for entry in entries if entry["dataset"] == name}
+        connector = connect(name, source, settings.ingest, settings.parsing, landing)
+        scan = scan_source(connector, of_source, landing, set_aside)
         check_deletions(scan, of_source, settings.ingest.max_deleted_share)
         scans.append(scan)
         report(scan)

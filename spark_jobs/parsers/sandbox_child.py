@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from ragstone.runtime.errors import RagstoneError
+from spark_jobs.parsers.child_process import limit_own_memory, limit_own_time
 from spark_jobs.parsers.document import Page
 from spark_jobs.parsers.docx import read_docx
 from spark_jobs.parsers.parquet import read_parquet
@@ -44,8 +44,7 @@ def answer(request: Mapping[str, Any], content: bytes) -> dict[str, Any]:
 
 def main(incoming: int, outgoing: int, max_memory_mb: int) -> None:
     """Answer until the other side is gone."""
-    limit = max_memory_mb * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    limit_own_memory(max_memory_mb)
     requests, answers = Connection(incoming, writable=False), Connection(outgoing, readable=False)
     while True:
         try:
@@ -53,10 +52,7 @@ def main(incoming: int, outgoing: int, max_memory_mb: int) -> None:
             content = requests.recv_bytes()
         except EOFError:
             return
-        # A backstop for a process whose owner was killed: nobody would stop it then.
-        spent = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = int(spent.ru_utime + spent.ru_stime + request["limits"]["max_seconds"]) + 2
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+        limit_own_time(request["limits"]["max_seconds"])
         try:
             answers.send_bytes(json.dumps(answer(request, content)).encode())
         except BrokenPipeError:

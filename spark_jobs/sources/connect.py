@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ragstone.lake.landing import LandingZone
-from ragstone.runtime.settings import IngestSettings
+from ragstone.runtime.settings import IngestSettings, ParsingSettings
 from ragstone.runtime.source_settings import (
     CrawlSource,
     FilesSource,
@@ -30,12 +30,16 @@ _CONNECTORS: Final[Mapping[type, str]] = {
 }
 
 
-def connect(name: str, source: Source, ingest: IngestSettings, landing: LandingZone) -> Connector:
+def connect(
+    name: str, source: Source, ingest: IngestSettings, parsing: ParsingSettings, landing: LandingZone
+) -> Connector:
     """Return the connector of a source; nothing is read yet."""
     module, _, connector = _CONNECTORS[type(source)].partition(":")
     make: Callable[..., Connector] = getattr(importlib.import_module(module), connector)
-    # Of a page that has not changed, its links are read from its landed copy.
-    return make(name, source, ingest, landing) if isinstance(source, CrawlSource) else make(name, source, ingest)
+    if isinstance(source, CrawlSource):
+        # Of a page that has not changed, its links are read from its landed copy.
+        return make(name, source, ingest, landing)
+    return make(name, source, ingest, parsing) if isinstance(source, FilesSource) else make(name, source, ingest)
 
 
 def is_scanned(source: Source) -> bool:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ragstone.contracts.records import Envelope
 from ragstone.runtime.errors import BadInputError, ConfigError
-from ragstone.runtime.settings import IngestSettings
+from ragstone.runtime.settings import IngestSettings, ParsingSettings
 from ragstone.runtime.source_settings import FilesSource
 from spark_jobs.sources.connector import SourceItem
 from spark_jobs.sources.globs import Globs
-from spark_jobs.sources.record_files import holds_records, record_items
+from spark_jobs.sources.record_files import RecordReader, holds_records
 
 
 class FilesConnector:
@@ -24,13 +24,14 @@ class FilesConnector:
     lists_all = True
     parallel = 1
 
-    def __init__(self, name: str, source: FilesSource, ingest: IngestSettings) -> None:
+    def __init__(self, name: str, source: FilesSource, ingest: IngestSettings, parsing: ParsingSettings) -> None:
         self.name = name
         self.acl = source.acl
         self.metadata = source.metadata
         self._root = source.root.absolute()
         self._max_item_bytes = ingest.max_item_bytes
         self._records = source.records
+        self._parsing = parsing
         self._include = Globs(source.include)
         self._exclude = Globs(source.exclude)
         self._sees_hidden = any(part.startswith(".") for pattern in source.include for part in pattern.split("/"))
@@ -45,14 +46,12 @@ class FilesConnector:
         """
         if not self._root.is_dir():
             raise self._unreachable("not a folder")
-        for folder, folders, names in os.walk(self._root, onerror=self._refuse):
-            folders[:] = sorted(name for name in folders if self._sees_hidden or not name.startswith("."))
-            for name in sorted(names):
-                path = Path(folder, name)
-                relative = path.relative_to(self._root).as_posix()
-                if self._include.match(relative) and not self._exclude.match(relative):
-                    item = SourceItem(_printable(relative), str(path), _modified_at(path))
-                    yield from self._rows(item, known) if self._records and holds_records(path) else (item,)
+        if self._records is None:
+            yield from self._files()
+            return
+        with RecordReader(self._records, self._max_item_bytes, self._parsing) as reader:
+            for file in self._files():
+                yield from self._rows(reader, file, known) if holds_records(Path(file.locator)) else (file,)
 
     def fetch(self, item: SourceItem) -> bytes:
         """Return a file's bytes.
@@ -70,11 +69,21 @@ class FilesConnector:
                 "the file cannot be read", got=unreadable.strerror, wanted="the file that was listed"
             ) from unreadable
 
-    def _rows(self, file: SourceItem, known: Mapping[str, Envelope]) -> Iterator[SourceItem]:
+    def _files(self) -> Iterator[SourceItem]:
+        for folder, folders, names in os.walk(self._root, onerror=self._refuse):
+            folders[:] = sorted(name for name in folders if self._sees_hidden or not name.startswith("."))
+            for name in sorted(names):
+                path = Path(folder, name)
+                relative = path.relative_to(self._root).as_posix()
+                if self._include.match(relative) and not self._exclude.match(relative):
+                    yield SourceItem(_printable(relative), str(path), _modified_at(path))
+
+    def _rows(self, reader: RecordReader, file: SourceItem, known: Mapping[str, Envelope]) -> Iterator[SourceItem]:
         """Yield the rows of a file; one that breaks off is set aside, and what was landed of it stays."""
         seen = set()
         try:
-            for row in record_items(Path(file.locator), file, self._records, self._max_item_bytes):
+            self._check_place(Path(file.locator))
+            for row in reader.items(file):
                 seen.add(row.source_uri)
                 yield row
         except BadInputError as bad:
@@ -82,11 +91,14 @@ class FilesConnector:
             landed = (uri for uri in known if uri.startswith(f"{file.source_uri}#") and uri not in seen)
             yield from (SourceItem(uri, file.locator, kept=True) for uri in landed)
 
-    def _read(self, path: Path) -> bytes:
+    def _check_place(self, path: Path) -> None:
         if not path.resolve(strict=True).is_relative_to(self._root.resolve()):
             raise BadInputError(
                 "the link leads out of the source's folder", got=str(path.resolve()), wanted=f"a file in {self._root}"
             )
+
+    def _read(self, path: Path) -> bytes:
+        self._check_place(path)
         # Opening a pipe would wait for its writer, so the kind is looked at first.
         if not stat.S_ISREG(path.stat().st_mode):
             raise BadInputError("the item is not a regular file", got="a pipe, socket or device", wanted="a file")

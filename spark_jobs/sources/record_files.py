@@ -1,78 +1,128 @@
-"""Files whose rows are documents: csv, jsonl and parquet."""
+"""Files whose rows are documents: csv, jsonl and parquet, read in a process with limits on memory, time and size."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+import json
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
-from pyarrow.parquet import ParquetFile
+from types import TracebackType
+from typing import Any, Final, Self
 
 from ragstone.runtime.errors import BadInputError
+from ragstone.runtime.settings import ParsingSettings
 from ragstone.runtime.source_settings import RecordColumns
-from spark_jobs.parsers.tables import csv_records, jsonl_records
+from spark_jobs.parsers.child_process import Child, start_child, stop_child
 from spark_jobs.sources.connector import SourceItem
-from spark_jobs.sources.encoding import detect_encoding
 from spark_jobs.sources.mime import CSV, JSONL, PARQUET, mime_type
-from spark_jobs.sources.records import record_item
 
-_SAMPLE_BYTES: Final = 262_144
+_CHILD: Final = "spark_jobs.sources.record_child"
 _PARQUET_MARK: Final = b"PAR1"
+_NEXT: Final = "mend or split the file, or raise the limit; rows that were taken in before stay"
 
 
 def holds_records(path: Path) -> bool:
-    """Return whether a file is one whose rows can be documents."""
-    return _kind(path) in (CSV, JSONL, PARQUET)
+    """Return whether a regular file is one whose rows can be documents."""
+    return path.is_file() and _kind(path) in (CSV, JSONL, PARQUET)
 
 
-def record_items(
-    path: Path, file: SourceItem, columns: RecordColumns | None, max_item_bytes: int
-) -> Iterator[SourceItem]:
-    """Yield an item for each row of a file, in its order; a bad row is an item with its refusal.
+class RecordReader:
+    """Reads files of records, one after the other, in one process that starts with the first and ends with `with`.
 
-    Raises BadInputError when the file cannot be read, or no further.
+    Rows come as they are read. The next ones must come within `limits.max_seconds`; a process that takes longer or more
+    memory is killed, and the next file gets a new one.
     """
-    if columns is None:
-        raise BadInputError("the file holds records", got=file.source_uri, wanted="`records` in the source's settings")
-    seen: set[str] = set()
-    try:
-        for number, record in enumerate(_records(path), start=1):
-            item = _row_item(record, columns, file, number, max_item_bytes)
-            if item.source_uri in seen:
-                twice = BadInputError(f"row {number} has an id that came before", got=item.source_uri, wanted="one row")
-                item = SourceItem(f"{file.source_uri}#row {number}", file.locator, refusal=twice)
-            seen.add(item.source_uri)
-            yield item
-    except (OSError, pa.ArrowException, UnicodeError) as broken:
-        raise BadInputError("the file cannot be read", got=broken, wanted="a whole file of records") from broken
+
+    def __init__(self, columns: RecordColumns, max_item_bytes: int, limits: ParsingSettings) -> None:
+        self._columns = columns
+        self._max_item_bytes = max_item_bytes
+        self._limits = limits
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop()
+
+    def items(self, file: SourceItem) -> Iterator[SourceItem]:
+        """Yield an item for each row of a file, in its order; a bad row is an item with its refusal.
+
+        Raises BadInputError when the file cannot be read, or no further, or takes more than allowed.
+        """
+        is_whole = False
+        try:
+            child = self._running()
+            child.connection.send_bytes(json.dumps(self._request(file)).encode())
+            while "items" in (answer := self._answer(child, file)):
+                yield from (_item(file, *row) for row in answer["items"])
+            if answer.get("memory"):
+                raise self._over(file, "more memory", f"{self._limits.max_memory_mb} MB (parsing.max_memory_mb)")
+            is_whole = True
+        except (EOFError, OSError) as gone:
+            wanted = f"{self._limits.max_memory_mb} MB (parsing.max_memory_mb)"
+            raise self._over(file, "a process that died of it", wanted) from gone
+        finally:
+            # Half an answer would be taken for the next file's.
+            if not is_whole:
+                self._stop()
+        if "refusal" in answer:
+            raise _refusal(answer["refusal"], file)
+
+    def _request(self, file: SourceItem) -> dict[str, Any]:
+        return {
+            "path": file.locator,
+            "kind": _kind(Path(file.locator)),
+            "columns": self._columns.model_dump(),
+            "max_item_bytes": self._max_item_bytes,
+            "limits": self._limits.model_dump(),
+        }
+
+    def _answer(self, child: Child, file: SourceItem) -> dict[str, Any]:
+        seconds = self._limits.max_seconds
+        if not child.connection.poll(seconds):
+            raise self._over(file, f"more than {seconds:g} s", f"{seconds:g} (parsing.max_seconds)")
+        answer: dict[str, Any] = json.loads(child.connection.recv_bytes())
+        return answer
+
+    def _over(self, file: SourceItem, got: str, most: str) -> BadInputError:
+        return _refusal(["the file takes too much to read", got, f"at most {most}"], file)
+
+    def _running(self) -> Child:
+        if self._child is None:
+            self._child = start_child(_CHILD, self._limits.max_memory_mb)
+        return self._child
+
+    def _stop(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            stop_child(child)
 
 
-def _records(path: Path) -> Iterator[Mapping[str, Any]]:
-    kind = _kind(path)
-    if kind == PARQUET:
-        with ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                yield from batch.to_pylist()
-        return
-    with path.open(encoding=_encoding(path), newline="") as lines:
-        yield from csv_records(lines) if kind == CSV else jsonl_records(lines)
-
-
-def _row_item(
-    record: Mapping[str, Any], columns: RecordColumns, file: SourceItem, number: int, max_item_bytes: int
+def _item(
+    file: SourceItem,
+    name: str,
+    modified_at: str | None,
+    content: str | None,
+    kind: str | None,
+    metadata: dict[str, str],
+    refusal: list[str] | None,
 ) -> SourceItem:
-    try:
-        item = record_item(record, columns, file.locator)
-        if item.content is not None and len(item.content) > max_item_bytes:
-            got, wanted = f"{len(item.content)} bytes", f"at most {max_item_bytes} (ingest.max_item_bytes)"
-            raise BadInputError(f"row {number} is too large", got=got, wanted=wanted)
-    except BadInputError as bad:
-        return SourceItem(f"{file.source_uri}#row {number}", file.locator, refusal=bad)
-    modified_at = item.modified_at or file.modified_at
-    return replace(item, source_uri=f"{file.source_uri}#{item.source_uri}", modified_at=modified_at)
+    return SourceItem(
+        f"{file.source_uri}#{name}",
+        file.locator,
+        modified_at=datetime.fromisoformat(modified_at) if modified_at else file.modified_at,
+        content=None if content is None else content.encode(),
+        mime_type=kind,
+        metadata=metadata,
+        refusal=None if refusal is None else _refusal(refusal, file),
+    )
+
+
+def _refusal(facts: list[str], file: SourceItem) -> BadInputError:
+    what, got, wanted = facts
+    return BadInputError(what, where=file.locator, got=got, wanted=wanted, next_step=_NEXT)
 
 
 def _kind(path: Path) -> str:
@@ -84,11 +134,3 @@ def _kind(path: Path) -> str:
     except OSError:
         return ""
     return PARQUET if start.startswith(_PARQUET_MARK) and end == _PARQUET_MARK else mime_type(path.name, start)
-
-
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        sample = file.read(_SAMPLE_BYTES)
-    # Up to the last whole line: a character that is cut in two would tell of broken text.
-    whole = sample.rfind(b"\n") + 1
-    return detect_encoding(sample[:whole] if len(sample) == _SAMPLE_BYTES and whole else sample)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ class _Outcome:
     rejection: Rejection | None = None
     is_new: bool = False
     suppressed: bool = False
+    is_unread: bool = False
     bytes_read: int = 0
     bytes_fetched: int = 0
 
@@ -44,13 +45,15 @@ class SourceScan:
 
     Items = new + changed + unchanged + rejected + what the source itself calls deleted; `suppressed` are among
     unchanged. `envelopes` are the changes to land, vanished items included. `bytes_read` counts what was read to
-    compare, `bytes_fetched` what went into the landing zone. `listed` has the source_uri of every item.
+    compare, `bytes_fetched` what went into the landing zone. `listed` has the source_uri of every item,
+    `unread` of those that stayed as they were without their content having been looked at.
     """
 
     source: str
     envelopes: list[Envelope] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     listed: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
     lists_all: bool = True
     items: int = 0
     new: int = 0
@@ -88,8 +91,8 @@ class SourceScan:
                 setattr(self, name, getattr(self, name) + value)
 
     def tells_of(self, source_uri: str) -> bool:
-        """Return whether this look says how an item is now: it was listed, or its absence means that it is gone."""
-        return self.lists_all or source_uri in self.listed
+        """Return whether this look says how an item is now: it was read, or its absence means that it is gone."""
+        return source_uri not in self.unread and (self.lists_all or source_uri in self.listed)
 
     def counts(self) -> dict[str, int]:
         """Return the counts by name, for logs and for the record of the run."""
@@ -97,21 +100,34 @@ class SourceScan:
         return {**named, "rejected": len(self.rejections)}
 
 
-def scan_source(connector: Connector, known: Mapping[str, Envelope], landing: LandingZone) -> SourceScan:
+def scan_source(
+    connector: Connector,
+    known: Mapping[str, Envelope],
+    landing: LandingZone,
+    set_aside: Collection[str] = (),
+) -> SourceScan:
     """Compare a source with the newest change of each of its documents, by document_id, and store new bytes.
 
     An item that cannot be taken in is set aside and counts as present: its last good version stays. A deleted document
-    is not looked at until it is restored.
+    is not looked at until it is restored. Items of the source_uris in `set_aside` are read even where their version is
+    the landed one: only content tells that they may be taken in again.
     """
     scan = SourceScan(connector.name, lists_all=connector.lists_all)
-    by_uri = {envelope.source_uri: envelope for envelope in known.values()}
+    by_uri = {
+        envelope.source_uri: replace(envelope, source_version=None) if envelope.source_uri in set_aside else envelope
+        for envelope in known.values()
+    }
     with ThreadPoolExecutor(connector.parallel) as workers:
         # In batches, because a pool takes in its whole input at once and items may carry their content.
         for items in _batched(connector.items(by_uri), connector.parallel * _ITEMS_PER_WORKER):
             # By id, because of a purged document nothing else is known.
             befores = [known.get(document_id(connector.name, item.source_uri)) for item in items]
-            for outcome in workers.map(partial(_compare, connector, landing), items, befores):
+            for item, outcome in zip(
+                items, workers.map(partial(_compare, connector, landing, set_aside), items, befores), strict=True
+            ):
                 scan.add(outcome)
+                if outcome.is_unread:
+                    scan.unread.add(item.source_uri)
             scan.listed |= {item.source_uri for item in items}
             _log_progress(scan)
     if connector.lists_all:
@@ -143,12 +159,18 @@ def scan_settings(name: str, acl: tuple[str, ...], known: Mapping[str, Envelope]
     return scan
 
 
-def _compare(connector: Connector, landing: LandingZone, item: SourceItem, before: Envelope | None) -> _Outcome:
+def _compare(
+    connector: Connector,
+    landing: LandingZone,
+    set_aside: Collection[str],
+    item: SourceItem,
+    before: Envelope | None,
+) -> _Outcome:
     """Return what one item is; called from several threads."""
     if before is not None and before.change == "deleted":
         return _Outcome(suppressed=True)
     if item.kept:
-        return _Outcome(_new_access(before, connector.acl))
+        return _Outcome(_new_access(before, connector.acl), is_unread=True)
     if item.deleted:
         return _Outcome(_vanished(before) if before is not None and is_alive(before) else None)
     digest, read = None, 0
@@ -161,8 +183,9 @@ def _compare(connector: Connector, landing: LandingZone, item: SourceItem, befor
             and item.content is None
             and item.version is not None
             and item.version == before.source_version
+            and item.source_uri not in set_aside
         ):
-            return _Outcome(_described(connector, item, before))
+            return _Outcome(_described(connector, item, before), is_unread=True)
         content = item.content if item.content is not None else connector.fetch(item)
         digest, read = content_hash(content), len(content)
         return _taken(connector, landing, item, before, content)

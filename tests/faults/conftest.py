@@ -23,7 +23,9 @@ def origin(tmp_path_factory) -> World:
     (home / "conf.yaml").write_text(f"sources: {{pages: {{root: '{root / 'files'}'}}}}\n")
     world = World(home, root / "run.log")
     landing = LandingZone(world.settings.landing_root)
-    scan = scan_source(connect("pages", world.settings.sources["pages"], world.settings.ingest, landing), {}, landing)
+    settings = world.settings
+    pages = connect("pages", settings.sources["pages"], settings.ingest, settings.parsing, landing)
+    scan = scan_source(pages, {}, landing)
     landing.append_batch(scan.envelopes, "landed")
     return world
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ragstone.contracts.records import Envelope
 from ragstone.lake.landing import LandingZone
-from ragstone.runtime.settings import IngestSettings
+from ragstone.runtime.settings import IngestSettings, ParsingSettings
 from ragstone.runtime.source_settings import Source
 from spark_jobs.sources.connect import connect
 from spark_jobs.sources.scan import SourceScan, scan_source
@@ -21,15 +21,21 @@ class Looks:
     root: Path
     known: dict[str, Envelope] = field(default_factory=dict)
     max_item_bytes: int = 100_000
+    parsing: ParsingSettings = field(default_factory=ParsingSettings)
 
     @property
     def landing(self) -> LandingZone:
         return LandingZone(self.root / "landing")
 
+    @property
+    def ingest(self) -> IngestSettings:
+        return IngestSettings(max_item_bytes=self.max_item_bytes)
+
     def look(self) -> SourceScan:
         """Look once more, and remember what was found."""
-        ingest = IngestSettings(max_item_bytes=self.max_item_bytes)
-        scan = scan_source(connect("notes", self.source, ingest, self.landing), self.known, self.landing)
+        scan = scan_source(
+            connect("notes", self.source, self.ingest, self.parsing, self.landing), self.known, self.landing
+        )
         self.known |= {envelope.document_id: envelope for envelope in scan.envelopes}
         return scan
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ragstone.runtime.errors import BadInputError, ConfigError
-from ragstone.runtime.settings import IngestSettings
+from ragstone.runtime.settings import IngestSettings, ParsingSettings
 from ragstone.runtime.source_settings import FilesSource, RecordColumns
 from spark_jobs.parsers.parse import parse
 from spark_jobs.sources.files import FilesConnector
@@ -25,7 +25,9 @@ def root(tmp_path):
 
 def connector(root, **changes):
     limit = changes.pop("max_item_bytes", 1_000)
-    return FilesConnector("notes", FilesSource(root=root, **changes), IngestSettings(max_item_bytes=limit))
+    return FilesConnector(
+        "notes", FilesSource(root=root, **changes), IngestSettings(max_item_bytes=limit), ParsingSettings()
+    )
 
 
 def write(root, name, content=b"text"):

@@ -5,7 +5,7 @@ import pytest
 from ragstone.contracts.identity import document_id
 from ragstone.lake.landing import LandingZone
 from ragstone.runtime.errors import DeletionGuardError
-from ragstone.runtime.settings import IngestSettings
+from ragstone.runtime.settings import IngestSettings, ParsingSettings
 from ragstone.runtime.source_settings import FilesSource
 from spark_jobs.sources.files import FilesConnector
 from spark_jobs.sources.scan import check_deletions, scan_source
@@ -23,7 +23,9 @@ def root(tmp_path):
 
 
 def scan(root, known=(), **source):
-    connector = FilesConnector("notes", FilesSource(root=root, **source), IngestSettings(max_item_bytes=1_000))
+    connector = FilesConnector(
+        "notes", FilesSource(root=root, **source), IngestSettings(max_item_bytes=1_000), ParsingSettings()
+    )
     landing = LandingZone(root.parent / "landing")
     return scan_source(connector, {envelope.document_id: envelope for envelope in known}, landing)
 
