@@ -35,7 +35,10 @@ class IngestSettings(_Section):
 
 
 class ParsingSettings(_Section):
-    """What reading one PDF or Word document may take. Memory is the address space."""
+    """What reading one document, or a file of records, may take. Memory is the address space.
+
+    Of a file of records the next rows must come within `max_seconds`; `max_unpacked_bytes` is for its parquet.
+    """
 
     max_seconds: float = Field(60.0, gt=0)
     max_memory_mb: int = Field(1_024, ge=256)

@@ -97,6 +97,8 @@ class HttpSource(_Source):
 
     With `item_url` the list only names records: each is read from that address, in which `{column}` stands for a column
     of the listed record, and is asked for with the ETag or date of the version that was landed.
+
+    A page of the list has at most `max_page_bytes` when unpacked; an answer of an item's own, `ingest.max_item_bytes`.
     """
 
     kind: Literal["http"]
@@ -116,6 +118,7 @@ class HttpSource(_Source):
     timeout_s: float = Field(30.0, gt=0)
     attempts: int = Field(5, ge=1)
     max_pages: int = Field(10_000, ge=1)
+    max_page_bytes: int = Field(50_000_000, gt=0)
 
     @property
     def place(self) -> str:

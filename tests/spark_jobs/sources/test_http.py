@@ -1,3 +1,5 @@
+import gzip
+import itertools
 import json
 from datetime import UTC, datetime
 
@@ -183,8 +185,10 @@ def test_any_retry_after_is_understood(httpserver, tmp_path, told):
 
 def test_requests_are_apart_as_the_rate_allows(httpserver, tmp_path, monkeypatch):
     clock, asked_at = [100.0], []
-    monkeypatch.setattr("spark_jobs.sources.http.time.monotonic", lambda: clock[0])
-    monkeypatch.setattr("spark_jobs.sources.http.time.sleep", lambda seconds: clock.append(clock.pop() + seconds))
+    monkeypatch.setattr("spark_jobs.sources.http_client.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(
+        "spark_jobs.sources.http_client.time.sleep", lambda seconds: clock.append(clock.pop() + seconds)
+    )
 
     def answer(request: Request) -> Response:
         asked_at.append(clock[0])
@@ -271,6 +275,19 @@ def test_a_bad_record_is_refused_and_its_neighbours_arrive(httpserver, tmp_path)
     ]
 
 
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_page_that_is_too_large_is_not_read_to_its_end(httpserver, tmp_path, is_packed):
+    chunk = json.dumps([note(1, body="x" * 1_000_000)]).encode()
+    headers = {}
+    if is_packed:
+        chunk, headers = gzip.compress(chunk * 5), {"Content-Encoding": "gzip"}
+    api = Api(httpserver, "none")
+    api.answers = [Response(chunk if is_packed else itertools.repeat(chunk), headers=headers)]
+    with pytest.raises(ConfigError, match=r"at most 3000000 \(sources\.notes\.max_page_bytes\)"):
+        looks(httpserver, tmp_path, max_page_bytes=3_000_000).look()
+    assert len(api.requests) == 1
+
+
 class TestItemsWithAddressesOfTheirOwn:
     @pytest.fixture
     def api(self, httpserver):
@@ -335,6 +352,14 @@ class TestItemsWithAddressesOfTheirOwn:
         api.read.clear()
         assert source.changes() == {}
         assert [status for _, status in api.read] == [304, 304]
+
+    def test_one_whose_answer_is_too_large_is_refused_alone(self, api, source):
+        api.notes[1] = "x" * 500
+        source.max_item_bytes = 300
+        found = source.look()
+        assert [envelope.source_uri for envelope in found.envelopes] == ["2"]
+        ((key, reason),) = [(one.item_key, one.reason) for one in found.rejections]
+        assert (key, "an answer of the API is too large" in reason) == ("1", True)
 
     def test_one_that_is_listed_but_cannot_be_read_keeps_its_last_version(self, api, source):
         source.look()
