@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from orchestration.runner import target
 from ragstone.lake.decode import UndecodableError, decoded, kind_of
+from ragstone.lake.purge_collect import living_texts
 from ragstone.lake.purge_record import FOLDER, PurgeRecord, record_path
 from ragstone.runtime.redis_copy import stored_values, unloaded_files
 from ragstone.runtime.settings import Settings
-from ragstone.runtime.traces import leaves
+from ragstone.runtime.traces import leaves, says
 
 _REDIS: Final = "redis"
 # What is in here is looked at through a server that loads it.
@@ -90,9 +91,15 @@ def _look_into(proof: Proof, record: PurgeRecord, path: Path, name: str) -> None
 
 
 def _look_into_redis(proof: Proof, record: PurgeRecord, settings: Settings) -> None:
+    """Look at every key as it is stored. A run that a living document says, as it stands there, is that document's."""
+    suspects: dict[bytes, set[str]] = {}
     for key, value in stored_values(settings):
-        if record.traces.match_stored(key) or record.traces.match_stored(value):
-            proof.findings.append(Finding(_REDIS, f"key {key!r}"))
+        if runs := {*record.traces.stored_runs(key), *record.traces.stored_runs(value)}:
+            suspects[key] = runs
+    unexplained = set().union(*suspects.values())
+    for text in living_texts(settings.lake_root) if unexplained else ():
+        unexplained -= {run for run in unexplained if says(text, run)}
+    proof.findings += [Finding(_REDIS, f"key {key!r}") for key, runs in suspects.items() if runs & unexplained]
 
 
 def _look_into_index(proof: Proof, record: PurgeRecord, settings: Settings) -> None:

@@ -83,6 +83,12 @@ def _titles_and_texts(root: Path, condition: str, document_id: str) -> Iterator[
         yield from read.query(root, sql, (document_id,), t=spec).to_pylist()
 
 
+def living_texts(root: Path) -> Iterator[str]:
+    """Yield the texts, titles and addresses of all documents that live."""
+    for row in _titles_and_texts(root, "document_id <> ?", ""):
+        yield from (text for text in row.values() if text)
+
+
 def object_texts(path: Path) -> Iterator[str]:
     """Yield the texts in a landing object: those of a JSON document, or the whole; none for bytes that are no text."""
     try:

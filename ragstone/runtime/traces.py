@@ -45,8 +45,12 @@ class Traces:
         """Return whether a text has a trace."""
         return next(self._found(_words(text)), None) is not None
 
-    def match_stored(self, content: bytes) -> bool:
-        """Return whether stored bytes have a trace; lengths around each text in them may pass for its letters."""
+    def stored_runs(self, content: bytes) -> Iterator[str]:
+        """Yield the runs of words in stored bytes that are traces, or may be, as they stand there.
+
+        Lengths around each text in the bytes may pass for letters of its first or last word, so a run counts also
+        without those. A run of another text can then pass for a trace: `river` is in `rivers`.
+        """
         words = _words(content.decode("utf-8", "replace"))
         for length, known in self.runs.items():
             for start in range(len(words) - length + 1 if known else 0):
@@ -54,8 +58,7 @@ class Traces:
                 *between, last = others
                 begins, ends = (first, first[1:]), (last, last[:-1], last[:-2])
                 if any(self._hash([begin, *between, end]) in known for begin in begins for end in ends):
-                    return True
-        return False
+                    yield " ".join(words[start : start + length])
 
     def __len__(self) -> int:
         return sum(map(len, self.runs.values()))
@@ -97,6 +100,11 @@ def leaves(value: Any) -> Iterator[str]:
     elif isinstance(value, Iterable):
         for inner in value:
             yield from leaves(inner)
+
+
+def says(text: str, run: str) -> bool:
+    """Return whether a text has a run of words, given as `stored_runs` gives it."""
+    return f" {run} " in f" {' '.join(_words(text))} "
 
 
 def _words(text: str) -> list[str]:

@@ -59,7 +59,7 @@ def test_every_text_in_a_value_is_looked_at():
 
 def test_lengths_around_a_stored_text_do_not_hide_it():
     traces = _of(TEXT, "kiln.md")
-    assert traces.match_stored(b"\x00\x3626mixed from river clay and ash8\xff")
-    assert traces.match_stored(b"\x12\x07skiln.md8a\x00")
+    assert list(traces.stored_runs(b"\x00\x3626mixed from river clay and ash8\xff"))
+    assert list(traces.stored_runs(b"\x12\x07skiln.md8a\x00"))
     assert not traces.match(b"skiln.md8a".decode())
-    assert not traces.match_stored(b"mixed from river clay bread")
+    assert not list(traces.stored_runs(b"mixed from river clay bread"))
