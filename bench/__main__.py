@@ -26,6 +26,7 @@ FIGURES = (
     "unchanged_seconds",
     "edit_cost",
     "edit_growth",
+    "purge_cost",
 )
 RESULTS = Path(__file__).parent / "results" / "full.jsonl"
 

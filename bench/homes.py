@@ -56,9 +56,9 @@ def ragstone(settings: Settings, *arguments: str) -> list[str]:
 
 
 def run_command(command: list[str]) -> str:
-    """Run a command and return its standard output; what it says on standard error is shown only when it fails."""
+    """Run a command and return its standard output; all it says is shown when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.stderr.write(done.stderr)
+        sys.stderr.write(done.stderr + done.stdout)
         done.check_returncode()
     return done.stdout

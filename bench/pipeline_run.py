@@ -42,18 +42,18 @@ def run_pipeline(settings: Settings) -> PipelineRun:
 
     Redis runs before and after it, so it is asked what it spent in between, which is added.
     """
-    redis_before_s = _redis_cpu_s(settings)
+    redis_before_s = redis_cpu_s(settings)
     output = run_command([sys.executable, "-m", "bench.process_tree", *ragstone(settings, "--json", "run")])
     told, _, cpu_s = output.rstrip().rpartition("\n")
     steps: list[dict[str, Any]] = json.loads(told)["steps"]
     return PipelineRun(
-        cpu_s=float(cpu_s) + _redis_cpu_s(settings) - redis_before_s,
+        cpu_s=float(cpu_s) + redis_cpu_s(settings) - redis_before_s,
         seconds={step["result"]["step"]: step["seconds"] for step in steps},
         results={step["result"]["step"]: step["result"] for step in steps},
     )
 
 
-def _redis_cpu_s(settings: Settings) -> float:
+def redis_cpu_s(settings: Settings) -> float:
     """Return what the home's Redis server has spent, starting it when there is none."""
     with online_client(settings) as client:
         told: Any = client.info("cpu")

@@ -68,7 +68,7 @@ def _nothing_to_index(settings: Settings, served: str) -> bool:
     """Return whether an empty index is the truth, and not only a new embedding space that nobody has filled yet."""
     if read_manifest(settings.index_root / served).space == settings.embedding.space:
         return True
-    return read.state(settings.lake_root, SILVER_CHUNKS, columns=("chunk_id",)).num_rows == 0
+    return bool(read.state(settings.lake_root, SILVER_CHUNKS, columns=("chunk_id",)).num_rows == 0)
 
 
 def renew_pointer(settings: Settings) -> bool:

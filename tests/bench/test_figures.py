@@ -18,6 +18,7 @@ SHRINK = {
     "unchanged_seconds": 50,
     "edit_cost": 50,
     "edit_growth": 10,
+    "purge_cost": 10,
 }
 # Reads alone, and a few seconds: it stands for all of them where time is short.
 QUICK = "index_build_read"
