@@ -42,6 +42,8 @@ _DEMANDED: Final[tuple[tuple[str, str, Any], ...]] = (
     ("online_store", "skip_dedup", True),
     ("materialization", "pull_latest_features", True),
 )
+# Feast reads it for sentinels alone, and Ragstone refuses a variable that is not set.
+_NO_MASTER: Final = "none"
 _SQLITE: Final = "sqlite:///"
 _VARIABLE: Final = re.compile(r"\$(?:\{([^}]*)\}|(\w+))")
 
@@ -52,7 +54,7 @@ def feast_environment(settings: Settings) -> dict[str, str]:
     Starts the home's Redis when there is none, and makes the folder of the registry. `FEAST_REDIS_CONNECTION` holds the
     password of Redis.
     """
-    registry = registry_file(settings)
+    registry, address = registry_file(settings), redis_address(settings)
     if registry is not None:
         registry.parent.mkdir(parents=True, exist_ok=True)
     return {
@@ -63,7 +65,9 @@ def feast_environment(settings: Settings) -> dict[str, str]:
         "RAGSTONE_FEAST_PROJECT": settings.feast.project,
         "RAGSTONE_FEAST_REGISTRY": settings.registry_url,
         "RAGSTONE_FEAST_WRITE_BATCH_SIZE": str(settings.feast.write_batch_size),
-        "FEAST_REDIS_CONNECTION": redis_address(settings).feast_connection_string,
+        "FEAST_REDIS_CONNECTION": address.feast_connection_string,
+        "FEAST_REDIS_TYPE": address.feast_redis_type,
+        "FEAST_SENTINEL_MASTER": address.sentinels.master if address.sentinels else _NO_MASTER,
     }
 
 

@@ -7,11 +7,10 @@ from enum import Enum
 from typing import Final
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from ragstone.runtime.errors import DependencyUnavailableError
 from ragstone.runtime.redis_address import RedisAddress
+from ragstone.runtime.redis_client import connect
 
 POLL_S: Final = 0.02
 _PING_TIMEOUT_S: Final = 2.0
@@ -28,14 +27,8 @@ class State(Enum):
 
 def probe(address: RedisAddress) -> State:
     """Return what one PING finds within two seconds."""
-    client = redis.Redis.from_url(
-        address.url,
-        socket_timeout=_PING_TIMEOUT_S,
-        socket_connect_timeout=_PING_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
     try:
-        with client:
+        with connect(address, _PING_TIMEOUT_S) as client:
             client.ping()
     except redis.BusyLoadingError:
         return State.LOADING

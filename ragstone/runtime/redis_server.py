@@ -18,21 +18,19 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from ragstone.runtime.errors import DependencyUnavailableError
 from ragstone.runtime.file_lock import exclusive
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.redis_address import RedisAddress, parse_redis_url
+from ragstone.runtime.redis_client import connect
 from ragstone.runtime.redis_probe import POLL_S, State, probe, probe_loaded, unavailable
-from ragstone.runtime.settings import Settings
+from ragstone.runtime.settings import RedisSettings, Settings, read_secret
 
 _START_TIMEOUT_S: Final = 20.0
 _STOP_TIMEOUT_S: Final = 5.0
@@ -46,7 +44,7 @@ def redis_address(settings: Settings) -> RedisAddress:
     hangs or cannot be started.
     """
     if settings.redis.url is not None:
-        return parse_redis_url(settings.redis.url.get_secret_value())
+        return _configured(settings.redis)
     known = _answering(settings, probe)
     if known is not None:
         return known
@@ -85,25 +83,14 @@ def stop_redis(settings: Settings) -> bool:
 
 
 def online_client(settings: Settings) -> redis.Redis:
-    """Return a client of the online store without retries and with `redis.deadline_ms` per call.
-
-    redis-py's own default, ten retries with pauses, turns a hung server into ten seconds.
-    """
-    address, options = redis_address(settings), _deadlines(settings)
-    client: redis.Redis = redis.Redis.from_url(address.url, retry=Retry(NoBackoff(), 0), **options)
-    return client
+    """Return a client of the online store without retries and with `redis.deadline_ms` per call."""
+    return connect(redis_address(settings), settings.redis.deadline_ms / 1000)
 
 
-def online_client_async(settings: Settings) -> redis.asyncio.Redis:
-    """Return the same as `online_client`, for an event loop. Blocks while a server is being started."""
-    address, options = redis_address(settings), _deadlines(settings)
-    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(address.url, retry=AsyncRetry(NoBackoff(), 0), **options)
-    return client
-
-
-def _deadlines(settings: Settings) -> dict[str, Any]:
-    deadline_s = settings.redis.deadline_ms / 1000
-    return {"socket_timeout": deadline_s, "socket_connect_timeout": deadline_s}
+def _configured(configured: RedisSettings) -> RedisAddress:
+    address = parse_redis_url(configured.url.get_secret_value() if configured.url else "")
+    secret = read_secret(configured.password).get_secret_value() if configured.password else address.password
+    return replace(address, password=secret, ca_file=configured.ca_file)
 
 
 def _answering(settings: Settings, look: Callable[[RedisAddress], State]) -> RedisAddress | None:
@@ -159,16 +146,11 @@ def _shut_down(settings: Settings, address: RedisAddress, state: State) -> None:
 
 def _asked_to_stop(address: RedisAddress) -> bool:
     try:
-        with _patient_client(address) as client:
+        with connect(address, _STOP_TIMEOUT_S) as client:
             client.shutdown()
     except redis.RedisError:
         return False
     return True
-
-
-def _patient_client(address: RedisAddress) -> redis.Redis:
-    client: redis.Redis = redis.Redis.from_url(address.url, socket_timeout=_STOP_TIMEOUT_S, retry=Retry(NoBackoff(), 0))
-    return client
 
 
 def _gone(address: RedisAddress) -> bool:
@@ -236,7 +218,7 @@ def _free_port(preferred: int | None) -> int:
 
 
 def _record(address: RedisAddress) -> dict[str, Any]:
-    with _patient_client(address) as client:
+    with connect(address, _STOP_TIMEOUT_S) as client:
         pid = client.info("server")["process_id"]
     return {"host": address.host, "port": address.port, "password": address.password, "pid": pid}
 

@@ -120,9 +120,16 @@ class SparkSettings(_Section):
 
 
 class RedisSettings(_Section):
-    """The online store. Without `url` each home has a local server of its own. Deadlines are in milliseconds."""
+    """The online store. Without `url` each home has a local server of its own. Deadlines are in milliseconds.
+
+    `url` is redis://, rediss:// for TLS, or redis+sentinel:// (rediss+sentinel://) with the sentinels and the name of
+    their master. `password` wins over one in the url. `ca_file` has the certificates that the server's is checked
+    against; without it the system's count.
+    """
 
     url: SecretStr | None = None
+    password: SecretName | None = None
+    ca_file: Path | None = None
     deadline_ms: int = Field(500, gt=0)
 
 
@@ -130,7 +137,7 @@ class FeastSettings(_Section):
     """The feature store. `registry` is a SQLAlchemy address; without it, SQLite below the home."""
 
     project: str = Field("ragstone", pattern=r"^[a-z][a-z0-9_]*$")
-    registry: str | None = None
+    registry: SecretStr | None = None
     repo: Path = _PROJECT / "feature_repo"
     write_batch_size: int = Field(5_000, gt=0)
 
@@ -253,8 +260,9 @@ class Settings(_Section):
 
     @property
     def registry_url(self) -> str:
-        """Return the SQLAlchemy address of the Feast registry."""
-        return self.feast.registry or f"sqlite:///{self.home / 'registry' / 'registry.db'}"
+        """Return the SQLAlchemy address of the Feast registry; it holds the password, where there is one."""
+        configured = self.feast.registry
+        return configured.get_secret_value() if configured else f"sqlite:///{self.home / 'registry' / 'registry.db'}"
 
     def answer_hash(self) -> str:
         """Return the identity of the settings that shape answers; secrets and addresses are left out."""

@@ -13,6 +13,8 @@ VARIABLES = {
     "RAGSTONE_FEAST_REGISTRY": "sqlite:///registry.db",
     "RAGSTONE_FEAST_WRITE_BATCH_SIZE": "5000",
     "FEAST_REDIS_CONNECTION": "127.0.0.1:6379,db=0",
+    "FEAST_REDIS_TYPE": "redis",
+    "FEAST_SENTINEL_MASTER": "none",
 }
 
 

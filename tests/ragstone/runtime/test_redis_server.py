@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -19,13 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ragstone.runtime.errors import DependencyUnavailableError
-from ragstone.runtime.redis_server import (
-    check_redis,
-    online_client,
-    online_client_async,
-    redis_address,
-    stop_redis,
-)
+from ragstone.runtime.redis_server import check_redis, online_client, redis_address, stop_redis
 from ragstone.runtime.settings import Settings, load_settings
 
 
@@ -168,16 +161,6 @@ def test_calls_to_a_hanging_server_end_at_the_deadline_without_retries(home: Pat
         signalled(settings, signal.SIGCONT)
         sent = client.info("commandstats")["cmdstat_get"]["calls"]
     assert (before > 0, sent) == (True, 1)
-
-
-async def calls_of_the_async_client(settings: Settings) -> tuple[bytes, int]:
-    async with online_client_async(settings) as client:
-        await client.set("key", "value")
-        return await client.get("key"), client.get_retry().get_retries()
-
-
-def test_the_async_client_speaks_to_the_same_server_without_retries(settings: Settings):
-    assert asyncio.run(calls_of_the_async_client(settings)) == (b"value", 0)
 
 
 def test_a_configured_server_is_used_and_not_started(home: Path):

@@ -3,7 +3,7 @@ from sqlalchemy import create_engine, text
 
 from ragstone.runtime.errors import ConfigError, DependencyUnavailableError
 from ragstone.runtime.source_settings import SqlSource
-from tests.spark_jobs.sources import postgres
+from tests.servers import postgres
 from tests.spark_jobs.sources.looks import Looks
 
 COLUMNS = {"id": "id", "text": ["body"], "title": "title", "metadata": ["team"]}
