@@ -1,4 +1,4 @@
-"""`ragstone index`: build, verify, publish, roll back, list and compare index snapshots."""
+"""`ragstone index`: build, verify, publish, roll back, list, explain and compare index snapshots."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ from orchestration.cli.moments import MOMENT, moment
 from orchestration.cli.output import emit, table
 
 if TYPE_CHECKING:
+    from serving.index.differences import ChunkChange, IndexDiff
     from serving.index.manifest import IndexManifest
 
-app = typer.Typer(no_args_is_help=True, help="Build, verify, publish, roll back, list and compare index snapshots.")
+app = typer.Typer(no_args_is_help=True, help="Build, verify, publish, roll back, list, explain and compare indexes.")
 
 AsOfTime = Annotated[
     datetime | None,
     typer.Option("--as-of", parser=moment, metavar=MOMENT, help="Index what was known by then; it is never published."),
 ]
 Publish = Annotated[bool, typer.Option(help="Publish what was built.")]
+# What a person reads; programs get all of it.
+_MOST_ROWS = 40
+
 Version = Annotated[str, typer.Argument(help="A version that `ragstone index list` names.")]
 
 
 @app.command()
 def build(context: typer.Context, as_of: AsOfTime = None, publish: Publish = True) -> None:
-    """Build a snapshot, verify it and publish it; exit code 3 when its gate refuses."""
+    """Build a snapshot, judge it and publish it; exit code 3 when a gate refuses."""
     if publish and as_of is None:
         from orchestration.cli.steps import run_stretch
 
@@ -38,7 +42,7 @@ def build(context: typer.Context, as_of: AsOfTime = None, publish: Publish = Tru
 
     options = invocation(context)
     built = build_index(options.settings(), started_run_id(), as_of)
-    emit(options, built.model_dump(mode="json"), lambda screen: _show(screen, "built and verified", built))
+    emit(options, built.model_dump(mode="json"), lambda screen: _show(screen, "built", built))
 
 
 @app.command()
@@ -59,7 +63,7 @@ def verify(
 
 @app.command()
 def publish(context: typer.Context, version: Version) -> None:
-    """Verify a snapshot and make it the served one, at once."""
+    """Judge a snapshot anew and make it the served one, at once; exit code 3 when a gate refuses."""
     from serving.index.publish import publish as publish_index
 
     options = invocation(context)
@@ -82,17 +86,25 @@ def rollback(
 
 @app.command("list")
 def list_versions(context: typer.Context) -> None:
-    """List all snapshots, newest first."""
+    """List all snapshots, newest first, refused ones with the gates that failed."""
     from serving.index.publish import list_versions as versions_on_disk
 
     options = invocation(context)
     versions = versions_on_disk(options.settings())
-    document = [{**each.manifest.model_dump(mode="json"), "current": each.current} for each in versions]
-    columns = ("version", "served", "kind", "chunks", "documents", "built", "as of")
+    document = [
+        {
+            **each.manifest.model_dump(mode="json"),
+            "current": each.current,
+            "failed_gates": each.manifest.failed_gates,
+        }
+        for each in versions
+    ]
+    columns = ("version", "served", "refused by", "kind", "chunks", "documents", "built", "as of")
     rows = [
         (
             each.manifest.version,
             "yes" if each.current else "",
+            ", ".join(each.manifest.failed_gates),
             each.manifest.kind,
             each.manifest.count,
             each.manifest.document_count,
@@ -105,18 +117,53 @@ def list_versions(context: typer.Context) -> None:
 
 
 @app.command()
+def explain(context: typer.Context, version: Version) -> None:
+    """Say what every gate said of a snapshot: what it got, and what it wanted."""
+    from serving.index.manifest import read_manifest
+    from serving.index.publish import folder_of
+
+    options = invocation(context)
+    manifest = read_manifest(folder_of(options.settings(), version))
+    verdict = "refused" if manifest.failed_gates else "passed"
+    rows = [(gate.name, gate.outcome.replace("_", " "), gate.got, gate.wanted) for gate in manifest.gates]
+    document = {"version": version, "verdict": verdict, "gates": [gate.model_dump() for gate in manifest.gates]}
+    title = f"index {version}: {verdict}"
+    emit(options, document, lambda screen: screen.print(table(title, ("gate", "outcome", "got", "wanted"), rows)))
+
+
+@app.command()
 def diff(context: typer.Context, older: Version, newer: Version) -> None:
-    """Say which chunks and documents came and went between two snapshots."""
-    from serving.index.publish import diff as diff_versions
+    """Say which documents, chunks and golden answers changed between two snapshots."""
+    from serving.index.differences import diff as diff_versions
 
     options = invocation(context)
     found = diff_versions(options.settings(), older, newer)
-    rows = [
-        ("chunks", len(found.chunks_added), len(found.chunks_removed), found.chunks_kept),
-        ("documents", len(found.documents_added), len(found.documents_removed), None),
+    emit(options, found, lambda screen: _show_diff(screen, found))
+
+
+def _show_diff(screen: Console, found: IndexDiff) -> None:
+    screen.print(
+        f"{found.older} to {found.newer}: {len(found.chunks_added):,} chunks added, "
+        f"{len(found.chunks_removed):,} removed, {found.chunks_kept:,} kept"
+    )
+    documents = [
+        (each.title or each.document_id, each.change, each.chunks_added, each.chunks_removed)
+        for each in found.documents[:_MOST_ROWS]
     ]
-    columns = ("what", "added", "removed", "kept")
-    emit(options, found, lambda screen: screen.print(table(f"{older} to {newer}", columns, rows)))
+    title = f"Documents that changed: {len(found.documents):,}"
+    screen.print(table(title, ("document", "change", "chunks added", "chunks removed"), documents))
+    golden = [
+        (each.text, _titled(each.best_before), _titled(each.best_after), len(each.entered), len(each.left))
+        for each in found.golden[:_MOST_ROWS]
+    ]
+    title = f"Golden questions that find other chunks: {len(found.golden):,} of {found.golden_asked:,}"
+    screen.print(table(title, ("question", "best before", "best after", "entered", "left"), golden))
+    if max(len(found.documents), len(found.golden)) > _MOST_ROWS:
+        screen.print(f"tables end after {_MOST_ROWS} rows; --json has all of them")
+
+
+def _titled(chunk: ChunkChange | None) -> str:
+    return "" if chunk is None else f"{chunk.title or chunk.document_id} ({chunk.chunk_id[:8]})"
 
 
 def _show(console: Console, done: str, manifest: IndexManifest) -> None:

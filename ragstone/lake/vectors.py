@@ -91,7 +91,7 @@ def index_rows(root: Path, space: str, dim: int, as_of: AsOf = NOW) -> IndexRows
     """Return the chunks that belong in an index of one space, within the bounds. Reads no vector and no text."""
     specs = index_tables(space, dim)
     tables = table_states(root, specs)
-    narrow = [_narrow(spec, names) for spec, names in zip(specs, _NARROW_COLUMNS, strict=True)]
+    narrow = [narrowed(spec, names) for spec, names in zip(specs, _NARROW_COLUMNS, strict=True)]
     relations = [_scan(root, spec, wide, tables) for spec, wide in zip(narrow, specs, strict=True)]
     chunks, vectors, access, _ = relations
     vectors = vectors.append_column(_POSITION.name, pa.array(np.arange(vectors.num_rows)))
@@ -194,7 +194,8 @@ _NARROW_COLUMNS: Final = (
 )
 
 
-def _narrow(spec: TableSpec, names: Sequence[str]) -> TableSpec:
+def narrowed(spec: TableSpec, names: Sequence[str]) -> TableSpec:
+    """Return a table's spec with some columns only: its keys, these, and what the state of a table rests on."""
     kept = (*spec.keys, *names, "active", "event_timestamp", "created_timestamp")
     return replace(spec, columns=tuple(spec.column(name) for name in kept))
 

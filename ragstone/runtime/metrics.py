@@ -107,6 +107,18 @@ INDEX_INFO: Final = Gauge(
 INDEX_AGE_SECONDS: Final = Gauge(
     "ragstone_index_age_seconds", "Time since the served index was built.", registry=REGISTRY
 )
+# Two alarms: a refusal is counted once; a reader that must leave the published index aside says so while it does.
+INDEX_REFUSED: Final = Counter(
+    "ragstone_index_refused",
+    "Indexes refused: by a gate before publishing, or by a reader for another encoder or broken files.",
+    ["by"],
+    registry=REGISTRY,
+)
+INDEX_LEFT_ASIDE: Final = Gauge(
+    "ragstone_index_left_aside",
+    "1 while the published index cannot be taken up and an earlier one is served.",
+    registry=REGISTRY,
+)
 
 
 def exposition() -> bytes:

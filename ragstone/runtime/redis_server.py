@@ -57,6 +57,11 @@ def redis_address(settings: Settings) -> RedisAddress:
         return _start(settings, preferred_port=before.port if before else None)
 
 
+def has_server(settings: Settings) -> bool:
+    """Return whether there is an online store at all: a configured one, or one that this home once started."""
+    return settings.redis.url is not None or _folder(settings).is_dir()
+
+
 def check_redis(settings: Settings) -> RedisAddress:
     """Return the address of an online store that has just answered. Raises DependencyUnavailableError."""
     address = redis_address(settings)

@@ -145,7 +145,9 @@ class FeastSettings(_Section):
 class IndexSettings(_Section):
     """How indexes are built. Up to `quantised_above` chunks the search is exact and flat.
 
-    `keep_as_of` snapshots of past days are kept, in the index folder and, while the service runs, open.
+    `keep_versions` are kept of indexes that can be served, and as many of refused ones. `keep_as_of` snapshots of past
+    days are kept, in the index folder and, while the service runs, open. Of golden questions, recall may fall by
+    `golden_margin` below that of the index served until then.
     """
 
     quantised_above: int = Field(20_000, ge=0)
@@ -153,6 +155,7 @@ class IndexSettings(_Section):
     keep_versions: int = Field(5, ge=1)
     keep_as_of: int = Field(3, ge=1)
     verify_sample: int = Field(64, ge=1)
+    golden_margin: float = Field(0.02, ge=0, le=1)
 
 
 class ApiKey(_Section):
@@ -252,6 +255,11 @@ class Settings(_Section):
     def index_root(self) -> Path:
         """Return the folder of index snapshots and of `CURRENT`."""
         return self.home / "index"
+
+    @property
+    def golden_root(self) -> Path:
+        """Return the folder of golden questions, which need not be there."""
+        return self.home / "golden"
 
     @property
     def reports_root(self) -> Path:

@@ -64,9 +64,20 @@ def read_beir(folder: Path) -> BeirSet:
             wanted=f"at most {MOST_DOCUMENTS:,}",
             next_step="take a sample of the corpus that keeps every judged document",
         )
-    queries = {_id(row, where): _query(row) for row, where in _rows(_find(folder, "queries", ".jsonl"))}
-    judgements = _judgements(_find_qrels(folder), documents)
+    queries, judgements = read_judged_queries(folder, documents)
     return BeirSet(folder.resolve().name, documents, queries, judgements)
+
+
+def read_judged_queries(
+    folder: Path, documents: Mapping[str, BeirDocument] | None = None
+) -> tuple[dict[str, BeirQuery], dict[str, dict[str, int]]]:
+    """Return the queries of a folder by id, and by query the documents judged above 0: of `documents`, or of any.
+
+    Raises UsageError when a file is missing, BadInputError with file and line when a line cannot be read or a judgement
+    names no document of `documents`.
+    """
+    queries = {_id(row, where): _query(row) for row, where in _rows(_find(folder, "queries", ".jsonl"))}
+    return queries, _judgements(_find_qrels(folder), documents)
 
 
 def joined_by_title(beir: BeirSet) -> BeirSet:
@@ -121,7 +132,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
             yield row, where
 
 
-def _judgements(path: Path, documents: Mapping[str, BeirDocument]) -> dict[str, dict[str, int]]:
+def _judgements(path: Path, documents: Mapping[str, BeirDocument] | None) -> dict[str, dict[str, int]]:
     judgements: dict[str, dict[str, int]] = {}
     for number, line in enumerate(_lines(path), 1):
         fields = line.split("\t")
@@ -132,7 +143,7 @@ def _judgements(path: Path, documents: Mapping[str, BeirDocument]) -> dict[str, 
             query_id, document_id, grade = fields[0], fields[1], int(fields[2])
         except (IndexError, ValueError) as broken:
             raise _unreadable(where, line[:80], "query id, document id and a whole number, by tabs") from broken
-        if document_id not in documents:
+        if documents is not None and document_id not in documents:
             raise _unreadable(where, document_id, "the id of a document in the corpus")
         if grade > 0:
             judgements.setdefault(query_id, {})[document_id] = grade

@@ -1,4 +1,4 @@
-"""The index step: build a snapshot beside the served one, verify it, publish it. Nothing changed, nothing written."""
+"""The index step: build a snapshot beside the served one, judge it, publish it. Nothing changed, nothing written."""
 
 from __future__ import annotations
 
@@ -19,28 +19,31 @@ from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from ragstone.runtime.tracing import span
 from serving.index import files, matrix, publish, sources
+from serving.index.gates import Candidate, judge_new, refuse
+from serving.index.golden import read_golden
 from serving.index.lexical import write_lexical
-from serving.index.manifest import FileRecord, IndexKind, IndexManifest, read_manifest, write_manifest
+from serving.index.manifest import IndexKind, IndexManifest, file_record, read_manifest, write_manifest
 from serving.index.pointer import Pointer, read_pointer
 from serving.index.sidecar import write_documents, write_rows
 from serving.index.snapshot import open_snapshot
 from serving.index.vectors import empty_flat, factory_of, kind_for, matrix_of, quantised, write_vectors
-from serving.index.verify import verify
 
 STEP: Final = "index"
 
 
 def run(settings: Settings, run_id: str) -> StepResult:
-    """Bring the served index up to date with the lake: build, verify, publish, prune.
+    """Bring the served index up to date with the lake: build, judge, publish, prune.
 
     The unit is living chunks. Does nothing when the served version follows from the same sources, or was rolled back to
-    from one that does. Raises IndexGateError when the gate refuses; then the served version stays.
+    from one that does. Raises IndexGateError when a gate refuses, or has refused an index of the same sources; then the
+    served version stays. Raises BadInputError for golden questions that cannot be read.
     """
     with files.exclusively(settings.index_root):
         wanted = sources.present_source(settings)
         served = _served(settings)
         if served is not None and wanted in (served[1].source_hash, served[0].held_back):
             return _unchanged(served[1])
+        _refuse_again(settings, wanted)
         built = _left_by_killed_run(settings, wanted) or _build(settings, run_id, None)
         publish.point_to(settings, built.version)
         removed = publish.prune(settings)
@@ -49,9 +52,9 @@ def run(settings: Settings, run_id: str) -> StepResult:
 
 
 def build(settings: Settings, run_id: str, known_by: datetime | None = None) -> IndexManifest:
-    """Build and verify a snapshot of what was known by a time, or of all, without publishing it.
+    """Build and judge a snapshot of what was known by a time, or of all, without publishing it.
 
-    Raises IndexGateError when the gate refuses; then nothing is left of the snapshot.
+    Raises IndexGateError when a gate refuses; the snapshot is kept all the same, and says why in its manifest.
     """
     with files.exclusively(settings.index_root):
         return _build(settings, run_id, known_by)
@@ -64,23 +67,29 @@ def _build(settings: Settings, run_id: str, known_by: datetime | None) -> IndexM
     folder.mkdir()
     try:
         with span("index.build", version=version):
-            manifest = write_snapshot(settings, folder, version, run_id, AsOf(known_by=known_by))
-        with span("index.verify", version=version):
-            verify(open_snapshot(folder), settings)
+            # A set that cannot be read is told of before anything is built.
+            read_golden(settings)
+            write_snapshot(settings, folder, version, run_id, AsOf(known_by=known_by))
+        with span("index.judge", version=version):
+            manifest = judge_new(Candidate(folder, open_snapshot(folder), settings))
+        files.flush_to_disk(folder)
         folder.rename(settings.index_root / version)
         files.flush_to_disk(settings.index_root)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    if manifest.failed_gates:
+        publish.prune(settings)
+    refuse(version, manifest.gates)
     return manifest
 
 
 def write_snapshot(settings: Settings, folder: Path, version: str, run_id: str, as_of: AsOf) -> IndexManifest:
-    """Write a snapshot of the lake within bounds into an empty folder, unverified, and return its manifest.
+    """Write a snapshot of the lake within bounds into an empty folder, unjudged, and return its manifest.
 
     Raises IndexGateError when the vectors are of another encoder than the settings'.
     """
-    spec = embedding_spec(settings)
+    spec, began = embedding_spec(settings), datetime.now(UTC)
     rows = index_rows(settings.lake_root, spec.space, spec.dim, as_of)
     _refuse_other_encoders(rows, spec)
     kind = kind_for(rows.table.num_rows, spec.dim, settings.index.quantised_above)
@@ -96,8 +105,9 @@ def write_snapshot(settings: Settings, folder: Path, version: str, run_id: str, 
     manifest = IndexManifest(
         version=version,
         run_id=run_id,
-        # Not before any row that was read, so that the lake as of then has the same state, whatever the clocks say.
-        built_at=as_of.written_by or max(filter(None, (datetime.now(UTC), rows.newest_write))),
+        # Not before any row that was read, so that the lake as of then has the same state, whatever the clocks say; and
+        # before any that was written meanwhile.
+        built_at=as_of.written_by or max(filter(None, (began, rows.newest_write))),
         known_by=as_of.known_by,
         kind=kind,
         factory=factory_of(kind, spec.dim),
@@ -116,10 +126,9 @@ def write_snapshot(settings: Settings, folder: Path, version: str, run_id: str, 
         left_out=dict(rows.left_out),
         abstain=settings.abstain,
         source_hash=sources.source_hash(settings, tables, spec.encoder_hash, as_of.known_by),
-        files={name: _written(folder / name) for name in files.DATA_FILES},
+        files={name: file_record(folder / name) for name in files.DATA_FILES},
     )
     write_manifest(folder, manifest)
-    files.flush_to_disk(folder)
     return manifest
 
 
@@ -142,11 +151,6 @@ def _refuse_other_encoders(rows: IndexRows, spec: EmbeddingSpec) -> None:
         )
 
 
-def _written(path: Path) -> FileRecord:
-    files.flush_to_disk(path)
-    return FileRecord(sha256=files.sha256_of(path), size_bytes=path.stat().st_size)
-
-
 def _remove_leftovers(index_root: Path) -> None:
     for leftover in index_root.glob(f"{files.BUILDING_PREFIX}*"):
         shutil.rmtree(leftover)
@@ -164,12 +168,23 @@ def _served(settings: Settings) -> tuple[Pointer, IndexManifest] | None:
         return None
 
 
+def _refuse_again(settings: Settings, source: str) -> None:
+    """Raise IndexGateError when a kept version follows from these sources and was refused: it is not built again."""
+    for version in publish.version_names(settings.index_root):
+        try:
+            manifest = read_manifest(settings.index_root / version)
+        except IndexIncompatibleError:
+            continue
+        if manifest.source_hash == source:
+            refuse(version, manifest.gates)
+
+
 def _left_by_killed_run(settings: Settings, source: str) -> IndexManifest | None:
-    """Return a version that follows from these sources and passes its gate, built but never published."""
+    """Return a version that follows from these sources and passes its gates, built but never published."""
     for version in publish.version_names(settings.index_root):
         try:
             if read_manifest(settings.index_root / version).source_hash == source:
-                return publish.verify_version(settings, version)
+                return publish.judged_again(settings, version)
         except (IndexIncompatibleError, IndexGateError) as broken:
             get_logger(__name__).warning("built_index_broken", what=broken.what, **broken.facts())
     return None

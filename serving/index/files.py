@@ -15,6 +15,7 @@ VECTORS_FILE: Final = "vectors.faiss"
 ROWS_FILE: Final = "rows.arrow"
 WORDS_FILE: Final = "words.arrow"
 DOCUMENTS_FILE: Final = "documents.arrow"
+GOLDEN_FILE: Final = "golden.json"
 MANIFEST_FILE: Final = "manifest.json"
 CURRENT_FILE: Final = "CURRENT"
 DATA_FILES: Final = (VECTORS_FILE, ROWS_FILE, WORDS_FILE, DOCUMENTS_FILE)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ragstone.runtime.errors import IndexIncompatibleError
 from ragstone.runtime.settings import AbstainSettings
-from serving.index.files import MANIFEST_FILE, flush_to_disk
+from serving.index.files import MANIFEST_FILE, flush_to_disk, replace_file, sha256_of
 
 FORMAT: Final = 2
 
@@ -35,13 +35,23 @@ class FileRecord(_Record):
     size_bytes: int
 
 
+class GateResult(_Record):
+    """What one gate said: `not_applied` when there was nothing to hold the index against, and `got` says what."""
+
+    name: str
+    outcome: Literal["passed", "failed", "not_applied"]
+    got: str
+    wanted: str
+
+
 class IndexManifest(_Record):
     """The manifest of one snapshot.
 
     `known_by` bounds the state that was indexed by event time, None meaning all; `built_at` is not before any row that
     was read, so reading the lake with rows written by `built_at` gives the same state again. `count` is the number of
     chunks. `source_hash` names everything the content follows from: equal hashes mean nothing needs building.
-    `abstain` is the model that decides whether a question can be answered from this index, with its evidence.
+    `abstain` is the model that decides whether a question can be answered from this index, with its evidence. `gates`
+    has what every gate said, in their order; an index that one of them refused is kept, and never served.
     """
 
     format: int = FORMAT
@@ -68,13 +78,23 @@ class IndexManifest(_Record):
     abstain: AbstainSettings
     source_hash: str
     files: dict[str, FileRecord]
+    gates: tuple[GateResult, ...] = ()
+
+    @property
+    def failed_gates(self) -> tuple[str, ...]:
+        """Return the names of the gates that refused the index; none for one that may be served."""
+        return tuple(gate.name for gate in self.gates if gate.outcome == "failed")
+
+
+def file_record(path: Path) -> FileRecord:
+    """Return what a manifest says of a file, once the file is on the disk."""
+    flush_to_disk(path)
+    return FileRecord(sha256=sha256_of(path), size_bytes=path.stat().st_size)
 
 
 def write_manifest(folder: Path, manifest: IndexManifest) -> None:
-    """Write the manifest into a snapshot's folder, for good."""
-    path = folder / MANIFEST_FILE
-    path.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    flush_to_disk(path)
+    """Write the manifest into a snapshot's folder, at once and for good."""
+    replace_file(folder / MANIFEST_FILE, (manifest.model_dump_json(indent=2) + "\n").encode())
 
 
 def read_manifest(folder: Path) -> IndexManifest:

@@ -45,11 +45,15 @@ def _of_same_state(settings: Settings, spec: EmbeddingSpec, rows: IndexRows, as_
 
 
 def _has_state(earlier: IndexManifest, spec: EmbeddingSpec, rows: IndexRows, as_of: AsOf) -> bool:
-    """Return whether a snapshot was built from the same versions of the same tables, within the same bounds."""
+    """Return whether a snapshot was built from the same versions of the same tables, within the same bounds.
+
+    One that was refused is not trusted with its vectors either.
+    """
     has_all = rows.newest_write is None or earlier.built_at >= rows.newest_write
     same = (earlier.encoder_hash, earlier.known_by, earlier.tables)
     return (
         as_of.written_by is None
+        and not earlier.failed_gates
         and has_all
         and same
         == (

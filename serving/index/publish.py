@@ -1,4 +1,4 @@
-"""Which snapshot is served: publishing, rolling back, listing, comparing and pruning versions of the index."""
+"""Which snapshot is served: publishing, rolling back, listing and pruning versions of the index."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragstone.runtime.errors import NotFoundError, UsageError
+from ragstone.runtime.errors import IndexIncompatibleError, NotFoundError, UsageError
 from ragstone.runtime.settings import Settings
 from serving.index.files import AS_OF_PREFIX, BUILDING_PREFIX, MANIFEST_FILE, build_time, exclusively, sha256_of
+from serving.index.gates import Candidate, judge, record, refuse
 from serving.index.manifest import IndexManifest, read_manifest
 from serving.index.pointer import Pointer, read_pointer, write_pointer
 from serving.index.snapshot import open_snapshot
-from serving.index.verify import verify
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,6 @@ class IndexVersion:
 
     manifest: IndexManifest
     current: bool
-
-
-@dataclass(frozen=True)
-class IndexDiff:
-    """What changed from one version to another: chunks by id, documents by id."""
-
-    older: str
-    newer: str
-    chunks_added: tuple[str, ...]
-    chunks_removed: tuple[str, ...]
-    chunks_kept: int
-    documents_added: tuple[str, ...]
-    documents_removed: tuple[str, ...]
 
 
 def version_names(index_root: Path) -> list[str]:
@@ -52,30 +39,37 @@ def list_versions(settings: Settings) -> list[IndexVersion]:
 
 
 def publish(settings: Settings, version: str) -> IndexManifest:
-    """Verify a version and make it the served one, at once. Raises IndexGateError, then what is served stays."""
+    """Judge a version anew and make it the served one, at once. Raises IndexGateError, then what is served stays."""
     with exclusively(settings.index_root):
-        manifest = verify_version(settings, version)
+        manifest = judged_again(settings, version)
         point_to(settings, version)
     return manifest
 
 
-def verify_version(settings: Settings, version: str) -> IndexManifest:
-    """Check a version against its manifest and the lake, changing nothing. Raises IndexGateError or NotFoundError."""
-    snapshot = open_snapshot(_folder(settings, version))
-    verify(snapshot, settings)
-    return snapshot.manifest
+def judged_again(settings: Settings, version: str) -> IndexManifest:
+    """Let a version pass its gates now; one that was refused before is so no longer. Raises IndexGateError.
+
+    Golden answers are those the version gave when it was built. The caller holds the folder alone.
+    """
+    folder = folder_of(settings, version)
+    candidate = Candidate(folder, open_snapshot(folder), settings)
+    gates = judge(candidate)
+    refuse(version, gates)
+    # The manifest of a served version is never written again: `CURRENT` names its checksum.
+    return record(candidate, gates) if candidate.manifest.failed_gates else candidate.manifest
 
 
 def rollback(settings: Settings, version: str | None = None) -> IndexManifest:
-    """Serve an older version again: the given one, or the newest before the served one.
+    """Serve an older version again: the given one, or the newest before the served one that passed its gates.
 
-    The version left is held back: it is not published again until its sources change. Raises UsageError when there
-    is no older version.
+    The version left is held back: it is not published again until its sources change. Every byte is held against the
+    manifest, and the gates are taken at their word: a way back must not wait, or depend on what went wrong since.
+    Raises UsageError when there is no older version, IndexGateError when its gates had refused the given one.
     """
     with exclusively(settings.index_root):
         pointer = read_pointer(settings.index_root)
         names = version_names(settings.index_root)
-        older = [name for name in names if pointer and not _is_past(name) and name < pointer.version]
+        older = [name for name in names if pointer and name < pointer.version and _sound(settings, name)]
         target = version or next(iter(older), None)
         if pointer is None or target is None:
             raise UsageError(
@@ -85,25 +79,11 @@ def rollback(settings: Settings, version: str | None = None) -> IndexManifest:
                 wanted="a version older than the served one",
                 next_step="ragstone index list",
             )
-        manifest = verify_version(settings, target)
-        point_to(settings, target, held_back=read_manifest(_folder(settings, pointer.version)).source_hash)
+        manifest = open_snapshot(folder_of(settings, target)).manifest
+        refuse(target, manifest.gates)
+        left = _manifest(settings, pointer.version)
+        point_to(settings, target, held_back=None if left is None else left.source_hash)
     return manifest
-
-
-def diff(settings: Settings, older: str, newer: str) -> IndexDiff:
-    """Return what changed between two versions, ids in order."""
-    before, after = (open_snapshot(_folder(settings, version)).rows() for version in (older, newer))
-    chunks = [set(rows["chunk_id"].to_pylist()) for rows in (before, after)]
-    documents = [set(rows["document_id"].to_pylist()) for rows in (before, after)]
-    return IndexDiff(
-        older=older,
-        newer=newer,
-        chunks_added=tuple(sorted(chunks[1] - chunks[0])),
-        chunks_removed=tuple(sorted(chunks[0] - chunks[1])),
-        chunks_kept=len(chunks[0] & chunks[1]),
-        documents_added=tuple(sorted(documents[1] - documents[0])),
-        documents_removed=tuple(sorted(documents[0] - documents[1])),
-    )
 
 
 def point_to(settings: Settings, version: str, held_back: str | None = None) -> None:
@@ -124,14 +104,21 @@ def point_to(settings: Settings, version: str, held_back: str | None = None) -> 
 
 
 def prune(settings: Settings) -> list[str]:
-    """Remove all but the newest versions, of now and of past days each, and the served one; return what went.
+    """Remove all but the newest versions, sound, refused and of past days each, and the served one; return what went.
 
-    The caller holds the folder alone.     Readers that still have a removed version mapped go on reading it.
+    Readers that still have a removed version mapped go on reading it. The caller holds the folder alone.
     """
     removed = _prunable(settings)
     for name in removed:
-        shutil.rmtree(settings.index_root / name)
+        remove(settings.index_root, name)
     return removed
+
+
+def remove(index_root: Path, version: str) -> None:
+    """Remove a version. It is none any more before its first file goes, so that a kill leaves no half of one."""
+    doomed = index_root / f"{BUILDING_PREFIX}{version}"
+    (index_root / version).rename(doomed)
+    shutil.rmtree(doomed)
 
 
 def prune_alone(settings: Settings, *, dry_run: bool = False) -> list[str]:
@@ -143,23 +130,42 @@ def prune_alone(settings: Settings, *, dry_run: bool = False) -> list[str]:
 
 
 def _prunable(settings: Settings) -> list[str]:
-    pointer = read_pointer(settings.index_root)
-    served = pointer.version if pointer else None
-    names = version_names(settings.index_root)
-    past, present = [list(filter(_is_past, names)), [name for name in names if not _is_past(name)]]
-    prunable = {*present[settings.index.keep_versions :], *past[settings.index.keep_as_of :]} - {served}
-    return [name for name in names if name in prunable]
+    """Return the versions beyond those kept, newest first; refused ones never push out one that can be served."""
+    try:
+        pointer = read_pointer(settings.index_root)
+    except IndexIncompatibleError:
+        # Nobody can tell which version is served, so none goes.
+        return []
+    keep, names = settings.index.keep_versions, version_names(settings.index_root)
+    past, sound = list(filter(_is_past, names)), [name for name in names if _sound(settings, name)]
+    refused = [name for name in names if name not in past and name not in sound]
+    beyond = {*sound[keep:], *refused[keep:], *past[settings.index.keep_as_of :]}
+    return [name for name in names if name in beyond and (pointer is None or name != pointer.version)]
 
 
 def _is_past(version: str) -> bool:
     return version.startswith(AS_OF_PREFIX)
 
 
+def _sound(settings: Settings, version: str) -> bool:
+    """Return whether a version can be served: it is an index of the present, and no gate refused it."""
+    manifest = None if _is_past(version) else _manifest(settings, version)
+    return manifest is not None and not manifest.failed_gates
+
+
+def _manifest(settings: Settings, version: str) -> IndexManifest | None:
+    try:
+        return read_manifest(settings.index_root / version)
+    except IndexIncompatibleError:
+        return None
+
+
 def _is_version(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(BUILDING_PREFIX) and (path / MANIFEST_FILE).is_file()
 
 
-def _folder(settings: Settings, version: str) -> Path:
+def folder_of(settings: Settings, version: str) -> Path:
+    """Return the folder of a version on disk. Raises NotFoundError."""
     if version not in version_names(settings.index_root):
         raise NotFoundError(
             f"there is no index version {version!r}",

@@ -16,7 +16,7 @@ from serving.index import build
 from serving.index.files import BUILDING_PREFIX, ROWS_FILE, exclusively
 from serving.index.manifest import read_manifest
 from serving.index.pointer import read_pointer, withdraw_pointer, write_pointer
-from serving.index.publish import version_names
+from serving.index.publish import remove, version_names
 from serving.index.sidecar import open_rows
 from serving.index.snapshot import open_snapshot
 
@@ -47,7 +47,7 @@ def purge_index(settings: Settings, document_id: str, run_id: str) -> dict[str, 
                 next_step="ragstone index build; then repeat the purge",
             )
         for name in doomed:
-            shutil.rmtree(settings.index_root / name)
+            remove(settings.index_root, name)
         for leftover in settings.index_root.glob(f"{BUILDING_PREFIX}*"):
             shutil.rmtree(leftover)
     return {"removed": doomed, "served": pointer.version if pointer else None}

@@ -103,6 +103,12 @@ CHECKS: Final[Mapping[str, Check]] = {
 }
 
 
+def sampled_chunks(snapshot: IndexSnapshot, settings: Settings) -> list[str]:
+    """Return the ids of the chunks that checks look at closely: other ones for another version."""
+    ids = snapshot.rows()["chunk_id"]
+    return [ids[ordinal].as_py() for ordinal in _sample(snapshot, settings)]
+
+
 def _sample(snapshot: IndexSnapshot, settings: Settings) -> list[int]:
     """Return ordinals to look at, other ones for another version, and the same ones for the same version."""
     count = snapshot.manifest.count

@@ -11,7 +11,7 @@ from ragstone.embedding.load import load_embedder
 from ragstone.features import materialize
 from ragstone.runtime.settings import Settings
 from serving.index import build
-from tests.factories import CHUNKER_HASH, make_access_row, make_chunk_row, make_document_row, write_rows
+from tests.factories import CHUNKER_HASH, accept_rows, make_access_row, make_chunk_row, make_document_row, write_rows
 
 
 @dataclass
@@ -40,6 +40,7 @@ def _take_in(settings: Settings, name: str, paragraphs: list[str]) -> None:
     embedder = load_embedder(settings)
     table = embeddings(embedder.spec.space, embedder.spec.dim)
     write_rows(root, table, [_embedding(chunk, embedder) for chunk in chunks])
+    accept_rows(root)
 
 
 def _chunk(text: str, name: str, ordinal: int) -> dict[str, Any]:

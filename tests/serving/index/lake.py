@@ -13,7 +13,7 @@ from ragstone.contracts.identity import chunk_id, document_id, embedding_key, te
 from ragstone.contracts.tables import DOCUMENT_ACCESS, SILVER_CHUNKS, TableSpec, embeddings
 from ragstone.embedding.load import embedding_spec
 from ragstone.runtime.settings import Settings
-from tests.factories import CHUNKER_HASH, make_access_row, make_chunk_row, make_tombstone, write_rows
+from tests.factories import CHUNKER_HASH, accept_rows, make_access_row, make_chunk_row, make_tombstone, write_rows
 
 DIM = 384
 
@@ -59,6 +59,7 @@ def put(settings: Settings, *items: Item, **changes: Any) -> None:
     write_rows(root, SILVER_CHUNKS, [make_chunk_row(item.text, item.source_uri, **changes) for item in items])
     write_rows(root, embeddings_spec(settings), [embedding_row(settings, item, **changes) for item in items])
     write_rows(root, DOCUMENT_ACCESS, [make_access_row(item.source_uri, **changes) for item in items])
+    accept_rows(root, changes.get("run_id", "run-1"))
 
 
 def restrict(settings: Settings, item: Item, *groups: str, **times: Any) -> None:

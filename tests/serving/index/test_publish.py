@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from ragstone.contracts.tables import SILVER_CHUNKS
 from ragstone.runtime.errors import IndexGateError, IndexIncompatibleError, NotFoundError, UsageError
 from ragstone.runtime.settings import Settings
 from serving.index import build, publish
-from serving.index.files import CURRENT_FILE
+from serving.index.files import CURRENT_FILE, MANIFEST_FILE
 from serving.index.snapshot import open_current
 from tests.factories import at
 from tests.serving.index.lake import BETWEEN, EAST, NORTH, embeddings_spec, end, put
@@ -64,26 +66,47 @@ def test_there_is_nothing_older_than_the_oldest(settings: Settings, versions: tu
     assert served(settings) == versions[0]
 
 
-def test_only_a_version_that_passes_its_gate_is_published(settings: Settings, versions: tuple[str, str]) -> None:
+def test_only_a_version_that_passes_its_gates_is_published(settings: Settings, versions: tuple[str, str]) -> None:
     older, newer = versions
     end(settings, embeddings_spec(settings), NORTH.chunk_id, created_timestamp=at(9))
-    for publishing in (publish.publish, publish.rollback):
-        with pytest.raises(IndexGateError):
-            publishing(settings, older)
+    with pytest.raises(IndexGateError):
+        publish.publish(settings, older)
     assert served(settings) == newer
+
+
+def test_a_rollback_does_not_wait_for_the_lake(settings: Settings, versions: tuple[str, str]) -> None:
+    shutil.rmtree(settings.lake_root)
+    assert publish.rollback(settings).version == versions[0]
+    assert served(settings) == versions[0]
+
+
+def test_a_rollback_leaves_a_served_version_whose_own_manifest_is_broken(
+    settings: Settings, versions: tuple[str, str]
+) -> None:
+    older, newer = versions
+    (settings.index_root / newer / MANIFEST_FILE).write_text("{")
+    assert publish.rollback(settings).version == older
+
+
+def test_a_version_that_is_half_removed_is_none(
+    settings: Settings, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = versions
+
+    def killed(_folder: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish.remove(settings.index_root, older)
+    assert publish.version_names(settings.index_root) == [newer]
 
 
 def test_an_unknown_version_is_not_found(settings: Settings, versions: tuple[str, str]) -> None:
     with pytest.raises(NotFoundError) as missing:
         publish.publish(settings, "../elsewhere")
     assert versions[0] in str(missing.value.wanted)
-
-
-def test_a_difference_names_what_came_and_went(settings: Settings, versions: tuple[str, str]) -> None:
-    found = publish.diff(settings, *versions)
-    assert (found.chunks_added, found.chunks_removed) == ((BETWEEN.chunk_id,), (EAST.chunk_id,))
-    assert (found.documents_added, found.documents_removed) == ((BETWEEN.document_id,), (EAST.document_id,))
-    assert found.chunks_kept == 1
 
 
 def test_a_pointer_that_cannot_be_read_is_named_and_mended_by_the_next_run(

@@ -68,7 +68,7 @@ def test_a_matrix_that_is_not_the_lakes_is_not_published(
     with pytest.raises(IndexGateError) as refused:
         build.run(settings, "run-1")
     assert refused.value.failed_checks == failed
-    assert publish.version_names(settings.index_root) == []
+    assert [each.manifest.failed_gates for each in publish.list_versions(settings)] == [failed]
     with pytest.raises(NotFoundError):
         open_current(settings)
 

@@ -1,0 +1,76 @@
+"""Some chunks looked at closely: is what is online of them, value for value, what the lake holds now?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ragstone.contracts.state import state_sql
+from ragstone.contracts.tables import DOCUMENT_ACCESS, SILVER_CHUNKS, TableSpec
+from ragstone.features.online import ChunkFeatures, DocumentFeatures, OnlineReader
+from ragstone.lake import ops, read
+from ragstone.runtime.redis_server import has_server
+from ragstone.runtime.settings import Settings
+
+_MATERIALIZE: Final = "materialize"
+_CHUNK_COLUMNS: Final = (
+    "document_id",
+    "ordinal",
+    "char_start",
+    "char_end",
+    "heading_path",
+    "text",
+    "token_count",
+    "text_hash",
+    "event_timestamp",
+)
+
+
+def sampled_differences(settings: Settings, chunk_ids: Sequence[str]) -> list[str] | None:
+    """Return how chunks and their documents differ online from the lake now, a sentence each, or None.
+
+    None means that nothing was ever materialized, so that there is nothing to compare. What is dead in the lake may be
+    online as a tombstone or not at all. Raises RetrievalUnavailableError when Redis does not answer in time.
+    """
+    if not has_server(settings):
+        return None
+    reader = OnlineReader(settings)
+    try:
+        if not reader.marker().views and ops.last_run(settings.lake_root, _MATERIALIZE) is None:
+            return None
+        chunks = _living(settings, SILVER_CHUNKS, chunk_ids)
+        documents = _living(settings, DOCUMENT_ACCESS, sorted({row["document_id"] for row in chunks.values()}))
+        online = reader.read(chunk_ids, list(documents))
+    finally:
+        reader.close()
+    found = [_chunk_difference(name, chunks.get(name), row) for name, row in zip(chunk_ids, online[0], strict=True)]
+    found += [_document_difference(documents[name], row) for name, row in zip(documents, online[1], strict=True)]
+    return [difference for difference in found if difference is not None]
+
+
+def _living(settings: Settings, spec: TableSpec, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the living rows of some keys, by key."""
+    [key] = spec.keys
+    wanted = pa.table({key: pa.array(keys, pa.string())})
+    history = f"(SELECT * FROM history WHERE {key} IN (SELECT {key} FROM wanted))"
+    rows = read.query(settings.lake_root, state_sql(spec, history), history=spec, wanted=wanted).to_pylist()
+    return {row[key]: row for row in rows}
+
+
+def _chunk_difference(chunk_id: str, lake: Mapping[str, Any] | None, online: ChunkFeatures | None) -> str | None:
+    if lake is None:
+        return f"chunk {chunk_id} is dead and online" if online is not None and online.active else None
+    if online is None or not online.active:
+        return f"chunk {chunk_id} is not online"
+    wrong = [name for name in _CHUNK_COLUMNS if getattr(online, name) != lake[name]]
+    return f"chunk {chunk_id} has another {', '.join(wrong)} online" if wrong else None
+
+
+def _document_difference(lake: Mapping[str, Any], online: DocumentFeatures | None) -> str | None:
+    document_id = lake["document_id"]
+    if online is None or not online.active:
+        return f"document {document_id} is not online"
+    same = (online.acl, online.event_timestamp) == (tuple(lake["acl"] or ()), lake["event_timestamp"])
+    return None if same else f"document {document_id} has another access list or time online"
