@@ -16,6 +16,6 @@ _settings = load_settings()
 _views = [feature_view(view, _settings.lake_root) for view in views.views(_settings)]
 
 chunk, document = entities.CHUNK, entities.DOCUMENT
-# Which views and services there are depends on the lake, so they get their names here.
+# How many embedding spaces there are depends on the lake, so views get their names here.
 globals().update((view.name, view) for view in _views)
-globals().update((service.name, service) for service in feature_services(_views, _settings.embedding.space))
+chat_serving, index_build, training, reranker = feature_services(_views, _settings.embedding.space)

@@ -43,32 +43,11 @@ _COUNTS: Final = ["shown_count", "cited_count", "chosen_count", "thumbs_up_count
 
 
 def feature_services(views: Sequence[FeatureView], space: str) -> tuple[FeatureService, ...]:
-    """Return the services of chat, index building and training, and of reranking where engagement has its views.
+    """Return the services of chat, index building, training and reranking.
 
     `space` is the one embedding space they name.
     """
     by_name = {view.name: view for view in views}
-    always = _of_every_lake(by_name, space)
-    return (*always, _reranker(by_name)) if names.CHUNK_ENGAGEMENT_VIEW in by_name else always
-
-
-def _reranker(by_name: Mapping[str, FeatureView]) -> FeatureService:
-    chunk, stats = by_name[names.CHUNK_METADATA_VIEW], by_name[names.DOCUMENT_STATS_VIEW]
-    chunk_engagement = by_name[names.CHUNK_ENGAGEMENT_VIEW]
-    document_engagement = by_name[names.DOCUMENT_ENGAGEMENT_VIEW]
-    return FeatureService(
-        name=names.RERANKER_SERVICE,
-        features=[
-            chunk[_RERANKER_CHUNK],
-            stats[_RERANKER_STATS],
-            chunk_engagement[[f"chunk_{name}" for name in _COUNTS]],
-            document_engagement[[f"document_{name}" for name in _COUNTS]],
-        ],
-        description="What a reranker may know of a chunk that was shown, as it was when it was shown",
-    )
-
-
-def _of_every_lake(by_name: Mapping[str, FeatureView], space: str) -> tuple[FeatureService, ...]:
     chunk, vector = by_name[names.CHUNK_METADATA_VIEW], by_name[names.embedding_view(space)]
     access, stats = by_name[names.DOCUMENT_ACCESS_VIEW], by_name[names.DOCUMENT_STATS_VIEW]
     return (
@@ -87,4 +66,21 @@ def _of_every_lake(by_name: Mapping[str, FeatureView], space: str) -> tuple[Feat
             features=[chunk[_TRAINING_CHUNK], vector[_TRAINING_EMBEDDING], stats[_TRAINING_STATS]],
             description="Features of judged chunks as they were when they were judged",
         ),
+        _reranker(by_name),
+    )
+
+
+def _reranker(by_name: Mapping[str, FeatureView]) -> FeatureService:
+    chunk, stats = by_name[names.CHUNK_METADATA_VIEW], by_name[names.DOCUMENT_STATS_VIEW]
+    chunk_engagement = by_name[names.CHUNK_ENGAGEMENT_VIEW]
+    document_engagement = by_name[names.DOCUMENT_ENGAGEMENT_VIEW]
+    return FeatureService(
+        name=names.RERANKER_SERVICE,
+        features=[
+            chunk[_RERANKER_CHUNK],
+            stats[_RERANKER_STATS],
+            chunk_engagement[[f"chunk_{name}" for name in _COUNTS]],
+            document_engagement[[f"document_{name}" for name in _COUNTS]],
+        ],
+        description="What a reranker may know of a chunk that was shown, as it was when it was shown",
     )

@@ -17,7 +17,10 @@ from feast.infra.offline_stores.offline_store import RetrievalJob
 
 from ragstone.features.labels import checked_labels
 from ragstone.features.offline_store import lake_table, requested_joins
+from ragstone.features.views import ENGAGEMENT
+from ragstone.lake.delta import ensure_table
 
+_COUNTED_FROM_EVENTS: Final = tuple(view.spec for view in ENGAGEMENT)
 # Spark's own latest year; rows from the future count as they do in the state rule.
 _NO_END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -48,6 +51,7 @@ class SparkLakeOfflineStore(SparkOfflineStore):
 
         `end_date` is no bound, for the reason given in LakeOfflineStore.
         """
+        _create_if_absent(data_source)
         return SparkOfflineStore.pull_latest_from_table_or_query(
             config,
             data_source,
@@ -75,6 +79,8 @@ class SparkLakeOfflineStore(SparkOfflineStore):
 
         Raises UsageError for a frame of labels that `checked_labels` refuses.
         """
+        for view in feature_views:
+            _create_if_absent(view.batch_source)
         if isinstance(entity_df, pd.DataFrame):
             _, joins = requested_joins(feature_views, feature_refs, full_feature_names)
             keys = [join.label_key for join in joins]
@@ -96,3 +102,10 @@ class SparkLakeOfflineStore(SparkOfflineStore):
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:  # noqa: ARG002
         """Check that a source is a table of the lake."""
         lake_table(data_source)
+
+
+def _create_if_absent(data_source: DataSource | None) -> None:
+    """Create a table of events that was never written: Spark refuses a path without one, and reads it as empty then."""
+    root, spec = lake_table(data_source)
+    if spec in _COUNTED_FROM_EVENTS:
+        ensure_table(root, spec)

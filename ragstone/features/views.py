@@ -83,10 +83,9 @@ def embedding_spaces(settings: Settings) -> tuple[str, ...]:
 
 
 def views(settings: Settings) -> tuple[View, ...]:
-    """Return every feature view of these settings' lake: engagement has its views once events were drained.
+    """Return every feature view of these settings' lake.
 
     `document_access` comes last: what is written online last has the freshest word on who may read what.
     """
     spaces = tuple(chunk_embedding(space) for space in embedding_spaces(settings))
-    engagement = ENGAGEMENT if all((settings.lake_root / view.spec.path).is_dir() for view in ENGAGEMENT) else ()
-    return (CHUNK_METADATA, *spaces, STATS, *engagement, ACCESS)
+    return (CHUNK_METADATA, *spaces, STATS, *ENGAGEMENT, ACCESS)

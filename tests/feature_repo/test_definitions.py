@@ -34,6 +34,7 @@ def test_services_name_existing_features_one_by_one(declared: dict) -> None:
         names.CHAT_SERVICE,
         names.INDEX_SERVICE,
         names.TRAINING_SERVICE,
+        names.RERANKER_SERVICE,
     }
     for service in services:
         for projection in service.feature_view_projections:

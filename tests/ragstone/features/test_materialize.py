@@ -61,6 +61,8 @@ def test_rows_in_the_lake_and_online_are_counted_and_agree(served: Settings) -> 
         "chunk_metadata": {"lake": 3, "online": 3},
         "chunk_embedding_minilm_fp32": {"lake": 3, "online": 3},
         "document_stats": {"lake": 2, "online": 2},
+        "chunk_engagement": {"lake": 0, "online": 0},
+        "document_engagement": {"lake": 0, "online": 0},
         "document_access": {"lake": 2, "online": 2},
     }
     assert result.tables_read["silver.chunks"] == 1
