@@ -29,6 +29,12 @@ def prompt_at(root: Path, at: datetime) -> PromptInUse | None:
     return PromptInUse(**found[0]) if found else None
 
 
+def recorded_prompts(root: Path) -> list[PromptInUse]:
+    """Return every prompt that was ever in use, in no particular order."""
+    rows = query(root, "SELECT DISTINCT prompt_hash, rules, message FROM prompts", prompts=PROMPTS).to_pylist()
+    return [PromptInUse(**row) for row in rows]
+
+
 def record_prompt(root: Path, prompt: PromptInUse) -> bool:
     """Record what is in use from now on, and return whether that was a change."""
     now = datetime.now(UTC)

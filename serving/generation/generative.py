@@ -31,7 +31,7 @@ class Generator:
     @property
     def prompt_hash(self) -> str:
         """Return the identity of what shapes the answer besides the passages."""
-        return stable_hash("generative", self.prompt.prompt_hash, self.model)
+        return generative_hash(self.prompt.prompt_hash, self.model)
 
     async def generate(
         self,
@@ -64,6 +64,11 @@ class Generator:
     def _count(self, completion: Completion) -> None:
         LLM_TOKENS.labels("in", self.model).inc(completion.tokens_in)
         LLM_TOKENS.labels("out", self.model).inc(completion.tokens_out)
+
+
+def generative_hash(prompt_hash: str, model: str) -> str:
+    """Return the identity of what a model is asked with: its prompt, and which model it is."""
+    return stable_hash("generative", prompt_hash, model)
 
 
 def _citations(claims: Sequence[Claim], packed: Mapping[int, RetrievedChunk], idf: Idf) -> tuple[Citation, ...]:
