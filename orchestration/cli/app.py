@@ -47,7 +47,7 @@ COMMANDS: Final = (
     _entry("features", "features", "Feature definitions; the lake against the online store.", _DATA, is_group=True),
     _entry("spaces", "spaces", "Embedding spaces: list, compare two, retire one.", _DATA, is_group=True),
     _entry("events", "events", "What was asked and judged, from the service into the lake.", _DATA, is_group=True),
-    _entry("training-set", "training_set", "Join labels with the features known at their times.", _DATA),
+    _entry("training-set", "training_set", "Labels with the features known at their times.", _DATA, is_group=True),
     _entry("eval", "evaluation", "Measure retrieval on a folder in BEIR form.", _MEASURE),
     _entry("tune", "tune", "Fit what can be fitted.", _MEASURE, is_group=True),
     _entry("bench", "bench", "Measure the figures against their rivals.", _MEASURE),

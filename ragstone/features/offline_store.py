@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 import pyarrow as pa
-from feast import FeatureView, RepoConfig
+import pyarrow.parquet as pq
+from feast import FeatureView, FileSource, RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
@@ -113,7 +114,13 @@ class LakeOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Return every row within the window, both ends included; an end left out is open."""
+        """Return every row within the window, both ends included; an end left out is open.
+
+        A saved dataset is a file of its own, and is returned whole: its window is that of its rows.
+        """
+        if isinstance(data_source, FileSource):
+            saved = [*join_key_columns, timestamp_field, *feature_name_columns]
+            return LakeRetrievalJob(lambda: pq.read_table(data_source.path, columns=saved))
         root, spec = lake_table(data_source)
         times = [timestamp_field, *filter(None, [created_timestamp_column])]
         columns = ", ".join([*join_key_columns, *feature_name_columns, *times])

@@ -10,12 +10,11 @@ training set needs beyond that: bounds on the past, pinned table versions, the t
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,13 +29,23 @@ from ragstone.features.labels import TIME_COLUMN, checked_labels
 from ragstone.features.offline_store import requested_joins
 from ragstone.features.point_in_time import ViewJoin, join_features
 from ragstone.features.store import open_store
+from ragstone.features.training_manifest import (
+    Bounds,
+    Labels,
+    TrainingManifest,
+    check_views,
+    labels_of,
+    manifest_path,
+    read_manifest,
+    sha256_of,
+    view_hashes,
+)
 from ragstone.lake import read
 from ragstone.lake.delta import ABSENT, table_version
 from ragstone.lake.files import files_sql
 from ragstone.runtime.errors import ContractError, UsageError
 from ragstone.runtime.settings import Settings
 
-MANIFEST_SUFFIX: Final = ".manifest.json"
 _CHUNK_KEY, _DOCUMENT_KEY = "chunk_id", "document_id"
 
 
@@ -49,15 +58,15 @@ class TrainingSet:
     """
 
     table: pa.Table
-    manifest: Mapping[str, Any]
+    manifest: TrainingManifest
 
     def write(self, path: Path | str) -> Path:
         """Write the rows as Parquet and the manifest beside them, and return the manifest's path."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(self.table, target)
-        manifest = target.with_name(target.name + MANIFEST_SUFFIX)
-        manifest.write_text(json.dumps(self.manifest, indent=2) + "\n", "utf-8")
+        manifest = manifest_path(target)
+        manifest.write_text(self.manifest.model_dump_json(indent=2) + "\n", "utf-8")
         return manifest
 
 
@@ -71,22 +80,60 @@ def training_set(
     """Return the features of a service for each label, as known at the label's `event_timestamp`.
 
     `labels` have `chunk_id` and `event_timestamp` (with time zone); a missing `document_id` is looked up. `as_of`
-    bounds what any label may see: `known_by` when it was learned, `written_by` when it was written.
+    bounds what any label may see: `known_by` when it was learned, `written_by` when it was written, now by default.
     `created_before_label` also leaves out what was written after a label's own time. Raises UsageError for an unknown
     service and for labels that cannot be joined.
     """
     store = open_store(settings)
     found = _service(store, service)
+    bounds = Bounds(known_by=as_of.known_by, written_by=as_of.written_by or datetime.now(UTC))
     versions = _Versions(settings.lake_root)
     root, joins = requested_joins(_views(store, found), _references(found), full_feature_names=False, version=versions)
     timed = [_with_time(join, name) for join, name in zip(joins, _view_names(found), strict=True)]
     keys = list(dict.fromkeys(join.label_key for join in joins))
+    file = None if isinstance(labels, pa.Table) else Path(labels).absolute()
     given = labels if isinstance(labels, pa.Table) else pq.read_table(labels)
     outputs = [name for join in timed for name in join.outputs.values()]
     checked = checked_labels(_with_documents(root, given, keys), keys, outputs)
-    table = join_features(root, checked, TIME_COLUMN, timed, as_of, created_before_label)
+    table = join_features(root, checked, TIME_COLUMN, timed, bounds.as_of(), created_before_label)
     _check_no_leak(table, _view_names(found))
-    return TrainingSet(table, _manifest(service, outputs, as_of, created_before_label, versions.read, checked, table))
+    names = _view_names(found)
+    manifest = TrainingManifest(
+        service=service,
+        code_version=version("ragstone"),
+        made_at=datetime.now(UTC),
+        as_of=bounds,
+        created_before_label=created_before_label,
+        views=view_hashes(settings, names),
+        table_versions=versions.read,
+        labels=_labels(checked, given.column_names, file),
+        features=tuple(name for name in outputs if name not in map(_time_column, names)),
+        rows=table.num_rows,
+        rows_without={name: table[_time_column(name)].null_count for name in names},
+    )
+    return TrainingSet(table, manifest)
+
+
+def training_set_again(settings: Settings, manifest: Path | str, labels: Path | str | None = None) -> TrainingSet:
+    """Return the rows of an earlier training set, equal to what they were, from its manifest.
+
+    `labels` says where the labels lie now, when not where they lay. Raises BadInputError for labels and manifests that
+    do not fit, ContractError when the views have changed or the lake has lost rows, as after a purge.
+    """
+    wanted = read_manifest(Path(manifest))
+    check_views(settings, wanted)
+    file = labels_of(wanted, Path(labels) if labels else None)
+    found = training_set(settings, file, wanted.service, wanted.as_of.as_of(), wanted.created_before_label)
+    got = found.manifest
+    if (got.features, got.rows_without) != (wanted.features, wanted.rows_without):
+        raise ContractError(
+            "a training set cannot be pulled again as it was",
+            where=str(manifest),
+            got=f"features {list(got.features)}, labels of which nothing is known {got.rows_without}",
+            wanted=f"features {list(wanted.features)}, labels of which nothing is known {wanted.rows_without}",
+            next_step="rows that are gone were purged: `ragstone documents ls`; other features are another service",
+        )
+    return found
 
 
 class _Versions:
@@ -161,29 +208,13 @@ def _check_no_leak(table: pa.Table, views: Sequence[str]) -> None:
             )
 
 
-def _manifest(
-    service: str,
-    features: Sequence[str],
-    as_of: AsOf,
-    created_before_label: bool,
-    versions: Mapping[str, int],
-    labels: pa.Table,
-    table: pa.Table,
-) -> dict[str, Any]:
+def _labels(labels: pa.Table, columns: Sequence[str], file: Path | None) -> Labels:
     span = pc.min_max(labels[TIME_COLUMN]).as_py()
-    times = [name for name in features if name.endswith(f"__{TIME_COLUMN}")]
-    return {
-        "service": service,
-        "made_at": _iso(datetime.now(UTC)),
-        "as_of": {"known_by": _iso(as_of.known_by), "written_by": _iso(as_of.written_by)},
-        "created_before_label": created_before_label,
-        "table_versions": dict(versions),
-        "labels": {"rows": labels.num_rows, "first": _iso(span["min"]), "last": _iso(span["max"])},
-        "rows": table.num_rows,
-        "rows_without": {name.removesuffix(f"__{TIME_COLUMN}"): table[name].null_count for name in times},
-        "features": [name for name in features if name not in times],
-    }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat()
+    return Labels(
+        rows=labels.num_rows,
+        first=span["min"],
+        last=span["max"],
+        columns=tuple(columns),
+        path=file,
+        sha256=None if file is None else sha256_of(file),
+    )

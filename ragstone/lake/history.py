@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ragstone.contracts.state import AsOf, newest_rows_sql
 from ragstone.contracts.tables import TableSpec
 from ragstone.lake.read import RelationReader
+
+# What the state rule itself reads, beside the keys.
+STATE_COLUMNS: Final = ("active", "event_timestamp", "created_timestamp")
 
 
 class History:
@@ -21,7 +24,7 @@ class History:
 
     def __init__(self, root: Path, spec: TableSpec, columns: Sequence[str]) -> None:
         """Open a table to read these columns, beside its keys and what the state rule needs."""
-        kept = (*spec.keys, *columns, "active", "event_timestamp", "created_timestamp")
+        kept = (*spec.keys, *columns, *STATE_COLUMNS)
         self._spec = replace(spec, columns=tuple(spec.column(name) for name in kept))
         self._reader = RelationReader(root, spec)
 

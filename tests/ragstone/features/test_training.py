@@ -14,6 +14,7 @@ from ragstone.contracts.tables import SILVER_CHUNKS
 from ragstone.features import point_in_time
 from ragstone.features.apply import apply
 from ragstone.features.training import training_set
+from ragstone.features.training_manifest import TrainingManifest
 from ragstone.runtime.errors import ContractError, UsageError
 from ragstone.runtime.settings import Settings
 from tests.factories import at
@@ -99,13 +100,15 @@ def test_it_is_pulled_from_a_file_and_written_with_its_manifest(lake: Settings, 
     assert manifest_path == tmp_path / "out" / "set.parquet.manifest.json"
     manifest = json.loads(manifest_path.read_text("utf-8"))
     assert manifest["service"] == "training_v1"
-    assert manifest["as_of"] == {"known_by": at(90).isoformat(), "written_by": None}
+    assert datetime.fromisoformat(manifest["as_of"]["known_by"]) == at(90)
+    assert manifest["as_of"]["written_by"] is not None
     assert manifest["table_versions"] == {
         "silver.chunks": 1,
         "silver.embeddings_minilm_fp32": 1,
         "silver.document_stats": 1,
     }
-    assert manifest["labels"] == {"rows": 2, "first": at(-50).isoformat(), "last": at(5).isoformat()}
+    told = TrainingManifest.model_validate(manifest).labels
+    assert (told.rows, told.first, told.last, told.path) == (2, at(-50), at(5), source)
     assert manifest["rows"] == 2
     assert manifest["rows_without"] == {"chunk_metadata": 1, "chunk_embedding_minilm_fp32": 1, "document_stats": 1}
 
@@ -141,7 +144,8 @@ def test_no_labels_give_no_rows_with_every_column(lake: Settings) -> None:
 
     assert found.table.num_rows == 0
     assert "embedding" in found.table.column_names
-    assert found.manifest["labels"] == {"rows": 0, "first": None, "last": None}
+    told = found.manifest.labels
+    assert (told.rows, told.first, told.last, told.path) == (0, None, None, None)
 
 
 def test_a_label_without_a_key_has_no_features(lake: Settings) -> None:
