@@ -78,7 +78,7 @@ def diff(before: Path, after: Path) -> TrainingSetDiff:
 
 def _rows(path: Path, labels: Sequence[str]) -> pd.DataFrame:
     """Return a set indexed by its label columns and, for labels that are equal, which of them it is."""
-    rows = pq.read_table(path).to_pandas(types_mapper=pd.ArrowDtype)
+    rows: pd.DataFrame = pq.read_table(path).to_pandas(types_mapper=pd.ArrowDtype)
     rows["row"] = range(len(rows))
     keys = [rows[name].map(repr) for name in labels]
     rows.index = pd.MultiIndex.from_arrays([*keys, rows.groupby(keys, sort=False).cumcount()])
