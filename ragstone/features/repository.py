@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,10 @@ _ALLOWED: Final[Mapping[str, frozenset[str] | None]] = {
     ),
     "batch_engine": frozenset({"type"}),
     "materialization": frozenset({"pull_latest_features", "online_write_batch_size"}),
+    "openlineage": frozenset(
+        {"enabled", "transport_type", "transport_url", "transport_endpoint", "api_key", "namespace", "producer"}
+        | {"emit_on_apply", "emit_on_materialize"}
+    ),
 }
 _OFFLINE_STORES: Final = (
     "ragstone.features.offline_store.LakeOfflineStore",
@@ -42,8 +47,8 @@ _DEMANDED: Final[tuple[tuple[str, str, Any], ...]] = (
     ("online_store", "skip_dedup", True),
     ("materialization", "pull_latest_features", True),
 )
-# Feast reads it for sentinels alone, and Ragstone refuses a variable that is not set.
-_NO_MASTER: Final = "none"
+# For what Feast does not read then; Ragstone refuses a variable that is not set.
+_NONE: Final = "none"
 _SQLITE: Final = "sqlite:///"
 _VARIABLE: Final = re.compile(r"\$(?:\{([^}]*)\}|(\w+))")
 
@@ -67,7 +72,9 @@ def feast_environment(settings: Settings) -> dict[str, str]:
         "RAGSTONE_FEAST_WRITE_BATCH_SIZE": str(settings.feast.write_batch_size),
         "FEAST_REDIS_CONNECTION": address.feast_connection_string,
         "FEAST_REDIS_TYPE": address.feast_redis_type,
-        "FEAST_SENTINEL_MASTER": address.sentinels.master if address.sentinels else _NO_MASTER,
+        "FEAST_SENTINEL_MASTER": address.sentinels.master if address.sentinels else _NONE,
+        "FEAST_OPENLINEAGE_ENABLED": "true" if settings.feast.openlineage_url else "false",
+        "FEAST_OPENLINEAGE_URL": settings.feast.openlineage_url or _NONE,
     }
 
 
@@ -89,6 +96,7 @@ def read_store_yaml(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     _check_keys(path, raw)
     _check_offline_store(path, raw)
     _check_demands(path, raw)
+    _check_lineage(path, raw)
     return raw
 
 
@@ -135,6 +143,12 @@ def _check_demands(path: Path, raw: Mapping[str, Any]) -> None:
         raise _refused(
             path, "without a batch size only the first batch is written", got=size, wanted="a number of rows"
         )
+
+
+def _check_lineage(path: Path, raw: Mapping[str, Any]) -> None:
+    if (raw.get("openlineage") or {}).get("enabled") and find_spec("openlineage") is None:
+        # Feast would only log that it tells nobody.
+        raise _refused(path, "OpenLineage is not installed", got="openlineage.enabled", wanted="openlineage-python")
 
 
 def _refused(path: Path, why: str, *, got: object, wanted: object) -> ConfigError:

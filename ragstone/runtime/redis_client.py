@@ -23,7 +23,7 @@ def connect(address: RedisAddress, timeout_s: float) -> redis.Redis:
         return redis.Redis(host=address.host, port=address.port, **options)
     # Sentinels are asked without credentials and TLS, because Feast's store cannot be told any for them.
     asked = {"retry": Retry(NoBackoff(), 0), **timeouts}
-    told: Any = Sentinel(address.sentinels.nodes, sentinel_kwargs=asked)
+    told: Any = Sentinel(address.sentinels.nodes, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
     client: redis.Redis = told.master_for(address.sentinels.master, **options)
     return client
 

@@ -134,12 +134,16 @@ class RedisSettings(_Section):
 
 
 class FeastSettings(_Section):
-    """The feature store. `registry` is a SQLAlchemy address; without it, SQLite below the home."""
+    """The feature store. `registry` is a SQLAlchemy address; without it, SQLite below the home.
+
+    `openlineage_url` is a server that is told of what is applied and materialized; without it nobody is.
+    """
 
     project: str = Field("ragstone", pattern=r"^[a-z][a-z0-9_]*$")
     registry: SecretStr | None = None
     repo: Path = _PROJECT / "feature_repo"
     write_batch_size: int = Field(5_000, gt=0)
+    openlineage_url: str | None = None
 
 
 class IndexSettings(_Section):

@@ -15,6 +15,8 @@ VARIABLES = {
     "FEAST_REDIS_CONNECTION": "127.0.0.1:6379,db=0",
     "FEAST_REDIS_TYPE": "redis",
     "FEAST_SENTINEL_MASTER": "none",
+    "FEAST_OPENLINEAGE_ENABLED": "false",
+    "FEAST_OPENLINEAGE_URL": "none",
 }
 
 
