@@ -11,7 +11,6 @@ from feast import FeatureStore, RepoConfig
 from ragstone.features.repository import STORE_YAML, feast_environment, read_store_yaml
 from ragstone.runtime.settings import Settings
 
-
 # A server that is not there must not hold up a run: by default each event is tried six times, for six seconds.
 _LINEAGE_TRANSPORT: Final = {"timeout": 2.0, "retry": {"total": 0}}
 
