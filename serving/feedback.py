@@ -19,12 +19,12 @@ from ragstone.runtime.errors import BadInputError
 from serving.events import RetrievalEvent, RetrievalLog
 from serving.redis_calls import told_as_unavailable
 
-_WHERE: Final = "POST /v1/feedback"
+SCORES: Final = {"up": 1, "down": -1, None: 0}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is said of an answer. `score` is 1 for thumbs up, -1 for thumbs down, 0 for neither.
+    """What is said of an answer. `score` is one of `SCORES`, 0 without thumbs.
 
     `chunk_id` is the passage that answers best, one of those that were shown with the answer.
     """
@@ -47,8 +47,9 @@ class FeedbackLog:
         """Write a judgement of an answer that this principal was given, and return the judgement's id.
 
         Raises NotFoundError for an answer of somebody else or none at all, BadInputError for a chunk that was not shown
-        with it, RetrievalUnavailableError when Redis does not answer.
+        with it and where nothing is said, RetrievalUnavailableError when Redis does not answer.
         """
+        _check_said(judgement)
         with told_as_unavailable("the feedback cannot be recorded"):
             event = self.answers.given(judgement.answer_id, principal)
             _check_shown(judgement, event)
@@ -69,11 +70,21 @@ def _row(judgement: Judgement, principal: Principal) -> dict[str, Any]:
     }
 
 
+def _check_said(judgement: Judgement) -> None:
+    if not any((judgement.score, judgement.chunk_id, judgement.corrected_answer, judgement.comment)):
+        raise BadInputError(
+            "nothing is said of the answer",
+            where="feedback",
+            got="an answer_id alone",
+            wanted="thumbs, a chosen chunk, a corrected answer or a comment",
+        )
+
+
 def _check_shown(judgement: Judgement, event: RetrievalEvent) -> None:
     if judgement.chunk_id is not None and judgement.chunk_id not in set(_shown(event)):
         raise BadInputError(
             "this chunk was not shown with the answer",
-            where=f"{_WHERE}, body.chosen_chunk_id",
+            where="feedback, chosen chunk",
             got=judgement.chunk_id,
             wanted="the chunk_id of one of the answer's citations, or of another hit that its lineage lists as passed",
         )

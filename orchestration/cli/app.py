@@ -32,6 +32,7 @@ COMMANDS: Final = (
     _entry("why", "ask", "Print hits, scores, gate drops, the decision, timings.", _ASK),
     _entry("why-not", "ask", "Say where a document stopped on its way into an answer.", _ASK),
     _entry("lineage", "ask", "Trace an answer from its sentence to its source.", _ASK),
+    _entry("feedback", "feedback", "Judge an answer: thumbs, the best citation, a correction.", _ASK),
     _entry("run", "steps", "Run the pipeline, or a stretch of it, in one process.", _PIPELINE),
     _entry("ingest", "steps", "Land new, changed and vanished items of every source.", _PIPELINE),
     _entry("validate", "steps", "Hold bronze documents against their rules.", _PIPELINE),

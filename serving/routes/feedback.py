@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from ragstone.runtime.errors import BadInputError
-from serving.feedback import Judgement
+from serving.feedback import SCORES, Judgement
 from serving.routes.requests import ID_PATTERN, check_unicode, principal_of, services_of
 
 router = APIRouter()
-_SCORES: Final = {"up": 1, "down": -1, None: 0}
 _Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
@@ -48,20 +46,13 @@ async def feedback(body: FeedbackRequest, request: Request) -> FeedbackReceipt:
 
 
 def _judgement(request: Request, body: FeedbackRequest) -> Judgement:
-    """Return what was said. Raises BadInputError when that is nothing, or no Unicode text."""
+    """Return what was said. Raises BadInputError when it is no Unicode text."""
     said = body.model_dump(exclude={"answer_id"}, exclude_none=True)
-    if not said:
-        raise BadInputError(
-            "nothing is said of the answer",
-            where=f"{request.method} {request.url.path}, body",
-            got="an answer_id alone",
-            wanted="thumbs, chosen_chunk_id, corrected_answer or comment",
-        )
     for field, text in said.items():
         check_unicode(request, field, text)
     return Judgement(
         answer_id=body.answer_id,
-        score=_SCORES[body.thumbs],
+        score=SCORES[body.thumbs],
         chunk_id=body.chosen_chunk_id,
         corrected_answer=body.corrected_answer,
         comment=body.comment,

@@ -12,7 +12,9 @@ import yaml
 from orchestration.why_not import PASSED, STOPPED, diagnose
 from ragstone.contracts.names import PUBLIC_GROUP
 from ragstone.contracts.records import Principal, Rejection
+from ragstone.contracts.tables import FEEDBACK
 from ragstone.features.access import delete_document
+from ragstone.lake import read
 from ragstone.lake.landing import LandingZone
 from ragstone.lake.quality_reports import QualityReport, write_report
 from ragstone.lake.quarantine import set_aside
@@ -373,3 +375,22 @@ def test_quality_shows_a_report_by_its_name(command, settings):
     assert "blocked" in command("quality").out
     assert command("--json", "quality", "--report", audit.name).document["rejected"] == 1
     assert command("quality", "--report", "none").code == 1
+
+
+def test_an_answer_asked_for_here_can_be_judged_here(command, settings):
+    answer = command("--json", "ask", QUESTION).document
+    chosen = answer["citations"][0]["chunk_id"]
+    told = command("--json", "feedback", answer["answer_id"], "--thumbs", "down", "--choose", chosen)
+
+    assert told.code == 0
+    assert told.document["answer_id"] == answer["answer_id"]
+    command("events", "drain")
+    [row] = read.query(settings.lake_root, "SELECT * FROM t", t=FEEDBACK).to_pylist()
+    assert (row["feedback_id"], row["score"], row["chunk_id"]) == (told.document["feedback_id"], -1, chosen)
+
+
+def test_feedback_that_says_nothing_or_is_of_no_answer_is_refused(command, settings):
+    answer = command("--json", "ask", QUESTION).document
+
+    assert "nothing is said" in command("feedback", answer["answer_id"]).err
+    assert "no such answer" in command("feedback", "0" * 32, "--thumbs", "up").err
