@@ -22,6 +22,7 @@ FIGURES = (
     "retrieval_stage",
     "chat_http_share",
     "training_set",
+    "materialize",
     "unchanged_rerun",
     "unchanged_seconds",
     "edit_cost",

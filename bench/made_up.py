@@ -36,7 +36,7 @@ CHUNKS_PER_DOCUMENT: Final = 10
 _CHUNKER_HASH: Final = stable_hash("chunker of the benchmarks")
 # With the language reference's words, a text of this many is one chunk: some 60 to 220 word pieces.
 _FEWEST_WORDS, _MOST_WORDS = 30, 100
-_ROWS_PER_COMMIT: Final = 50_000
+ROWS_PER_COMMIT: Final = 50_000
 
 
 @cache
@@ -187,8 +187,8 @@ def _write_stats(root: Path, documents: Sequence[str]) -> None:
 
 
 def _commits(count: int) -> Iterator[slice]:
-    for start in range(0, count, _ROWS_PER_COMMIT):
-        yield slice(start, min(start + _ROWS_PER_COMMIT, count))
+    for start in range(0, count, ROWS_PER_COMMIT):
+        yield slice(start, min(start + ROWS_PER_COMMIT, count))
 
 
 def _is_column(values: Any) -> bool:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from bench import made_up
 from bench.harness import Measurement, Scale, check_equal, interleave, tell, wall_s
 from bench.homes import CORES, temporary_home
+from bench.process_memory import peak_added_mb
 from ragstone.contracts.tables import embeddings
 from ragstone.embedding.load import embedding_spec
 from ragstone.embedding.spec import EmbeddingSpec
@@ -121,16 +121,5 @@ def _measure_peak(kind: str, home: Path) -> float:
     spec = embedding_spec(settings)
     rows = _rows(settings, spec)
     matrix = _matrix(rows.table.num_rows, spec.dim)
-    pa.default_memory_pool().release_unused()
-    Path("/proc/self/clear_refs").write_text("5", "ascii")
-    before_mb = _memory_mb("VmRSS")
-    if kind == "ours":
-        _ours(settings, spec, rows, matrix)
-    else:
-        _other(settings, spec, matrix)
-    return _memory_mb("VmHWM") - before_mb
-
-
-def _memory_mb(name: str) -> float:
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1_024 / _MEGABYTE
+    side = partial(_ours, settings, spec, rows, matrix) if kind == "ours" else partial(_other, settings, spec, matrix)
+    return peak_added_mb(side)

@@ -6,7 +6,7 @@ byte by byte what Feast's own engine writes; the rows stream, so memory does not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,7 +18,7 @@ from feast import FeatureView
 from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.local.compute import LocalComputeEngine
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
-from feast.infra.online_stores.redis import RedisOnlineStore
+from feast.infra.online_stores.redis import RedisOnlineStore, RedisType
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.value_type import ValueType
@@ -26,7 +26,8 @@ from feast.value_type import ValueType
 from ragstone.contracts.state import timestamp_literal
 from ragstone.contracts.tables import TableSpec
 from ragstone.features.offline_store import LakeOfflineStore, lake_table
-from ragstone.features.redis_layout import encode_time, entity_key, feature_field, queue, time_field
+from ragstone.features.redis_layout import encode_time, entity_key, feature_field, time_field
+from ragstone.features.redis_wire import hset_commands, send
 from ragstone.features.value_bytes import Encoder, encoder
 from ragstone.lake.newest import newest_batches
 from ragstone.lake.read import BATCH_ROWS
@@ -59,16 +60,13 @@ class ViewRows:
         """Return what is read of the table: key, time, features."""
         return (self.join_key, self.time_column, *(column for column, _, _ in self.features))
 
-    def commands(self, project: str, batch: pa.RecordBatch) -> Iterator[tuple[bytes, list[bytes]]]:
-        """Yield per row of a batch with `columns` the key of its hash, and fields and values as HSET takes them."""
-        keys, times = batch.column(0).to_pylist(), batch.column(1).to_pylist()
+    def commands(self, project: str, batch: pa.RecordBatch) -> Iterable[bytes]:
+        """Return per row of a batch with `columns` the packed command that writes it."""
+        keys = [entity_key(project, self.join_key, key) for key in batch.column(0).to_pylist()]
+        times = list(map(_time, batch.column(1).to_pylist()))
         values = [encode(batch.column(2 + place)) for place, (_, _, encode) in enumerate(self.features)]
-        stamp, names = time_field(self.view), [field for _, field, _ in self.features]
-        for key, time, row in zip(keys, times, zip(*values, strict=True), strict=True):
-            parts = [stamp, _time(time)]
-            for name_and_value in zip(names, row, strict=True):
-                parts += name_and_value
-            yield entity_key(project, self.join_key, key), parts
+        fields = [time_field(self.view), *(field for _, field, _ in self.features)]
+        return hset_commands(keys, fields, [times, *values])
 
 
 class LakeComputeEngine(LocalComputeEngine):
@@ -96,10 +94,7 @@ class LakeComputeEngine(LocalComputeEngine):
         where = f"{rows.time_column} >= {timestamp_literal(moment)}"
         size = config.materialization_config.online_write_batch_size or BATCH_ROWS
         for batch in newest_batches(rows.root, rows.spec, rows.columns, where, size):
-            with client.pipeline(transaction=False) as pipeline:
-                for key, parts in rows.commands(config.project, batch):
-                    queue(pipeline, "HSET", key, *parts)
-                pipeline.execute()
+            send(client, rows.commands(config.project, batch))
 
 
 def view_rows(view: FeatureView, config: RepoConfig) -> ViewRows | None:
@@ -150,6 +145,8 @@ def _writes_blindly(config: RepoConfig) -> bool:
     store = config.online_store
     return bool(
         store.skip_dedup
+        # A cluster wants each command at the node of its key.
+        and store.redis_type != RedisType.redis_cluster
         and not store.key_ttl_seconds
         and config.materialization_config.pull_latest_features
         and not config.registry.enable_online_feature_view_versioning

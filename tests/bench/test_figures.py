@@ -14,6 +14,7 @@ SHRINK = {
     "retrieval_stage": 100,
     "chat_http_share": 20,
     "training_set": 200,
+    "materialize": 100,
     "unchanged_rerun": 100,
     "unchanged_seconds": 50,
     "edit_cost": 50,
