@@ -12,6 +12,7 @@ from rich.console import Console
 from orchestration.cli.invocation import invocation
 from orchestration.cli.moments import MOMENT, moment
 from orchestration.cli.output import emit, table
+from orchestration.cli.training_recipe import Recipe, write_recipe
 from ragstone.contracts.names import TRAINING_SERVICE
 from ragstone.runtime.errors import EXIT_FAILED, UsageError
 
@@ -41,11 +42,18 @@ def training_set(
         Path | None, typer.Option("--from-manifest", help="Pull the rows of an earlier set again.")
     ] = None,
     save_as: Annotated[str | None, typer.Option("--save-as", help="Name it in Feast's registry, too.")] = None,
+    recipe: Annotated[
+        Recipe | None, typer.Option(help="Make it of what was asked and judged, instead of labels: docs/feedback.md.")
+    ] = None,
 ) -> None:
     """Join labels with the features known at each label's time: no row sees anything later."""
     if context.invoked_subcommand is not None:
         return
     options = invocation(context)
+    if recipe is not None:
+        unfit = {"--labels": labels, "--from-manifest": from_manifest, "--save-as": save_as}
+        write_recipe(options, recipe, out, as_of, unfit)
+        return
     if out is None or (labels is None and from_manifest is None):
         raise UsageError(
             "what to pull, or where to, is not said",

@@ -22,6 +22,7 @@ from ragstone.contracts.state import NOW, AsOf
 from ragstone.contracts.tables import FEEDBACK, RETRIEVALS, SILVER_CHUNKS
 from ragstone.features.labels import TIME_COLUMN
 from ragstone.features.point_in_time import ViewJoin, join_features
+from ragstone.features.training_manifest import MANIFEST_SUFFIX
 from ragstone.lake import read
 from ragstone.lake.delta import table_version
 from ragstone.lake.exposures import exposures_sql
@@ -60,7 +61,7 @@ class RecipeSet:
         """Write the rows as Parquet and the manifest beside them, and return the manifest's path."""
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(self.table, path)
-        manifest = path.with_name(path.name + ".manifest.json")
+        manifest = path.with_name(path.name + MANIFEST_SUFFIX)
         manifest.write_text(json.dumps(self.manifest, indent=2) + "\n", "utf-8")
         return manifest
 
