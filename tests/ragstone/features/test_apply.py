@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 
 from ragstone.features.apply import apply, diff
 from ragstone.features.plan import Difference, FieldChange
+from ragstone.features.repository import STORE_YAML
 from ragstone.features.store import open_store
 from ragstone.runtime.errors import ConflictError
 from ragstone.runtime.settings import Settings
@@ -104,6 +107,48 @@ def test_an_older_version_is_no_successor(shop: Settings) -> None:
 
     with pytest.raises(ConflictError, match="shop_v2"):
         apply(shop)
+
+
+_READER = """
+import pathlib, sys, time
+from feast.errors import FeatureServiceNotFoundException
+from ragstone.features.store import open_store
+from ragstone.runtime.settings import load_settings
+
+store = open_store(load_settings(home=pathlib.Path(sys.argv[1]), feast={"repo": pathlib.Path(sys.argv[2])}))
+read = lambda name: sorted(store.get_online_features(store.get_feature_service(name), [{"item_id": "a"}]).to_dict())
+print(read("shop_v1"), flush=True)
+try:
+    read("shop_v2")
+except FeatureServiceNotFoundException:
+    print("not yet", flush=True)
+while True:
+    assert read("shop_v1") == ["item_id", "label", "size"]
+    try:
+        print(read("shop_v2"), flush=True)
+        break
+    except FeatureServiceNotFoundException:
+        time.sleep(0.05)
+"""
+
+
+def test_a_running_process_reads_a_new_version_of_a_service_while_the_old_one_goes_on(shop: Settings) -> None:
+    yaml = shop.feast.repo / STORE_YAML
+    yaml.write_text(yaml.read_text().replace("cache_ttl_seconds: 5", "cache_ttl_seconds: 1"))
+    arguments = [sys.executable, "-c", _READER, str(shop.home), str(shop.feast.repo)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        try:
+            assert reader.stdout.readline().strip() == "['item_id', 'label', 'size']"
+            assert reader.stdout.readline().strip() == "not yet"
+
+            declare(shop, ('Field(name="label"', 'Field(name="colour", dtype=String), Field(name="label"'), more=V2)
+            apply(shop)
+
+            assert reader.stdout.readline().strip() == "['colour', 'item_id', 'label', 'size']"
+            assert reader.wait(60) == 0
+        finally:
+            reader.kill()
 
 
 def test_a_view_that_no_service_serves_may_go(shop: Settings) -> None:
