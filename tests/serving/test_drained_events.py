@@ -6,7 +6,9 @@ import pytest
 
 from ragstone.contracts.tables import CHUNK_ENGAGEMENT, DOCUMENT_ENGAGEMENT, FEEDBACK, RETRIEVALS
 from ragstone.features import materialize
+from ragstone.features.recipes.reranker import reranker_labels
 from ragstone.features.store import open_store
+from ragstone.features.training import training_set
 from ragstone.lake import events, read
 from ragstone.lake.delta import table_version
 from ragstone.lake.ops import recorded_run
@@ -86,3 +88,22 @@ def test_lineage_is_told_after_a_drain_as_before(judged):
     with served(settings) as service:
         path = f"/v1/answers/{answer['answer_id']}/lineage"
         assert service.get(path, headers=as_(READER_KEY)).status_code == 200
+
+
+def test_judged_chunks_join_with_features_of_when_the_question_was_asked(judged):
+    settings, answer = judged
+    drain(settings)
+    materialize.run(settings, "run-3")
+    with served(settings) as service:
+        again = ask(service, key=READER_KEY)
+        said = {"answer_id": again["answer_id"], "thumbs": "down"}
+        assert service.post("/v1/feedback", json=said, headers=as_(READER_KEY)).status_code == 201
+    drain(settings, "run-4")
+
+    labels = reranker_labels(settings.lake_root)
+    rows = training_set(settings, labels, service="reranker_v1", created_before_label=True).table.to_pylist()
+    kiln = {row["answer_id"]: row for row in rows if row["chunk_id"] == KILN.chunk_id()}
+    first, second = kiln[answer["answer_id"]], kiln[again["answer_id"]]
+    assert (first["relevant"], first["chunk_shown_count"], first["text"]) == (True, None, KILN.paragraphs[0])
+    counts = [second[f"chunk_{name}_count"] for name in NAMES]
+    assert (second["relevant"], counts) == (False, [1, 1, 1, 1, 0])
