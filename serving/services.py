@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -111,14 +111,16 @@ def open_services(settings: Settings) -> Services:
     return services
 
 
-@contextmanager
-def past_answerer(settings: Settings) -> Iterator[PastAnswerer]:
+@asynccontextmanager
+async def past_answerer(settings: Settings) -> AsyncIterator[PastAnswerer]:
     """Give what answers from past days, for as long as the context lasts; it needs neither Redis nor any index."""
     pool, generator = CpuPool(_THREADS), _generator(settings)
     try:
         yield _past_answerer(settings, load_embedder(settings), pool, generator)
     finally:
         pool.close()
+        if generator is not None:
+            await generator.chat.close()
 
 
 def _past_answerer(settings: Settings, embedder: Embedder, pool: CpuPool, generator: Generator | None) -> PastAnswerer:

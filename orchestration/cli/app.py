@@ -51,6 +51,8 @@ COMMANDS: Final = (
     _entry("training-set", "training_set", "Labels with the features known at their times.", _DATA, is_group=True),
     _entry("eval", "evaluation", "Measure retrieval on a folder in BEIR form.", _MEASURE),
     _entry("tune", "tune", "Fit what can be fitted.", _MEASURE, is_group=True),
+    _entry("replay", "replay", "Ask logged questions again as they were served.", _MEASURE),
+    _entry("backtest", "replay", "Ask them under other settings, each on its own day.", _MEASURE),
     _entry("bench", "bench", "Measure the figures against their rivals.", _MEASURE),
 )
 

@@ -190,8 +190,22 @@ def _past_answer(settings: Settings, question: str, groups: Sequence[str], as_of
     from serving.services import past_answerer
 
     asked = _past_question(settings, question, groups, as_of)
-    with past_answerer(settings) as answerer:
-        return asyncio.run(answerer.answer(asked))
+
+    async def answered() -> PastAnswer:
+        async with past_answerer(settings) as answerer:
+            return await answerer.answer(asked)
+
+    return asyncio.run(answered())
+
+
+def _past_retrieved(settings: Settings, asked: PastQuestion, k: int) -> Retrieval:
+    from serving.services import past_answerer
+
+    async def retrieved() -> Retrieval:
+        async with past_answerer(settings) as answerer:
+            return answerer.retrieve(asked, k)
+
+    return asyncio.run(retrieved())
 
 
 def _past_question(settings: Settings, question: str, groups: Sequence[str], as_of: datetime) -> PastQuestion:
@@ -205,12 +219,9 @@ def _past_question(settings: Settings, question: str, groups: Sequence[str], as_
 def _retrieved(
     settings: Settings, question: str, groups: Sequence[str], k: int | None, as_of: datetime | None = None
 ) -> Retrieval:
-    from serving.services import past_answerer
-
     if as_of is not None:
-        with past_answerer(settings) as answerer:
-            asked = _past_question(settings, question, groups, as_of)
-            return answerer.retrieve(asked, k or settings.serving.top_k)
+        asked = _past_question(settings, question, groups, as_of)
+        return _past_retrieved(settings, asked, k or settings.serving.top_k)
     text = checked(settings, question)
     with opened(settings) as services:
         return services.retriever.retrieve(text, asker(groups), k or settings.serving.top_k)

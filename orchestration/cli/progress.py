@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, track
 
 from orchestration.pipeline import Step
 from orchestration.runner import StepOutcome
+
+T = TypeVar("T")
 
 
 def watched(outcomes: Iterable[StepOutcome], steps: Sequence[Step]) -> Iterator[StepOutcome]:
@@ -34,3 +37,9 @@ def _with_bar(outcomes: Iterable[StepOutcome], steps: Sequence[Step], console: C
 
 def _at_work(steps: Sequence[Step], position: int) -> str:
     return f"{steps[position].name}: {steps[position].does}" if position < len(steps) else "done"
+
+
+def counted(results: Iterable[T], total: int, doing: str) -> Iterator[T]:
+    """Yield results as they come, showing on a terminal how many of `total` are there."""
+    errors = Console(stderr=True)
+    return iter(track(results, doing, total, console=errors, transient=True) if errors.is_terminal else results)

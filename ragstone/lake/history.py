@@ -6,14 +6,16 @@ as building an index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from ragstone.contracts.state import AsOf, newest_rows_sql
 from ragstone.contracts.tables import TableSpec
-from ragstone.lake.read import RelationReader
+from ragstone.lake.read import RelationReader, query
 
 # What the state rule itself reads, beside the keys.
 STATE_COLUMNS: Final = ("active", "event_timestamp", "created_timestamp")
@@ -40,6 +42,21 @@ class History:
         return self._reader.query(
             f"SELECT {', '.join(self._spec.column_names)} FROM {_of(self._reader.name, key, keys)}"
         )
+
+
+class EventTimes:
+    """The moments at which any of some tables came to know something: between two of them, no state differs."""
+
+    def __init__(self, root: Path, specs: Mapping[str, TableSpec]) -> None:
+        """Read the times of all rows."""
+        sql = "SELECT DISTINCT event_timestamp AS at FROM t"
+        found = (query(root, sql, t=spec)["at"].to_pylist() for spec in specs.values())
+        self._times: list[datetime] = sorted({at for times in found for at in times})
+
+    def newest_by(self, at: datetime) -> datetime:
+        """Return the newest of these moments up to a time, which has the same state; before them all, the time."""
+        place = bisect_right(self._times, at)
+        return self._times[place - 1] if place else at
 
 
 def _of(relation: str, key: str, keys: Iterable[str]) -> str:

@@ -31,7 +31,7 @@ class LoggedHit:
 
 @dataclass(frozen=True)
 class LoggedQuestion:
-    """One question with what was shown: `shown` by rank, `dropped` as they were met.
+    """One question with what was shown: `shown` by rank, `dropped` as they were met, `cited` by the answer.
 
     `state` is None for an event of before it was recorded.
     """
@@ -44,6 +44,7 @@ class LoggedQuestion:
     abstained: bool
     shown: tuple[LoggedHit, ...]
     dropped: tuple[LoggedHit, ...]
+    cited: tuple[str, ...]
     index_version: str
     encoder_hash: str
     prompt_hash: str
@@ -66,6 +67,7 @@ def _question(row: Mapping[str, Any]) -> LoggedQuestion:
         answer=row["answer"],
         abstained=row["abstained"],
         shown=tuple(map(_hit, passed)),
+        cited=tuple(citation["chunk_id"] for citation in json.loads(row["citations"])),
         dropped=tuple(_hit(hit) for hit in hits if hit["gate"] != _PASSED),
         index_version=row["index_version"],
         encoder_hash=row["encoder_hash"],

@@ -34,6 +34,7 @@ from tests.factories import accept_rows, make_access_row, make_chunk_row, make_d
 PUBLIC, STAFF = (
     Principal(name, frozenset(groups)) for name, groups in (("ann", ["public"]), ("bob", ["public", "staff"]))
 )
+NOTES = range(40)
 COLOURS = ("red", "green", "amber", "violet", "copper", "ivory", "black", "silver")
 THINGS = ("lantern", "anvil", "loom", "bell", "kettle", "compass", "ladder", "barrel", "harp", "saddle")
 PLACES = ("mill", "harbour", "chapel", "orchard", "quarry", "bakery", "lighthouse", "stable")

@@ -31,8 +31,19 @@ LATER = {"event_timestamp": at(60), "created_timestamp": at(60)}
 
 
 def asked(settings, as_of, text=QUESTION, principal=EVERYONE):
-    with past_answerer(settings) as answerer:
-        return asyncio.run(answerer.answer(PastQuestion(text, principal, as_of, Deadline.after_ms(60_000))))
+    return asked_between(settings, as_of, text, principal)[0]
+
+
+def asked_between(settings, as_of, text=QUESTION, principal=EVERYONE, change=None):
+    """Return the answer of a past day, and that of the same answerer after a change."""
+
+    async def answers():
+        async with past_answerer(settings) as answerer:
+            question = PastQuestion(text, principal, as_of, Deadline.after_ms(60_000))
+            first = await answerer.answer(question)
+            return first, None if change is None else (change(), await answerer.answer(question))[1]
+
+    return asyncio.run(answers())
 
 
 def test_a_past_day_is_answered_without_any_index_and_without_the_online_store(lake_only):
@@ -70,14 +81,13 @@ def test_the_access_lists_are_those_of_the_day_in_both_directions(lake_only):
 
 
 def test_a_purged_text_stays_purged_also_where_its_day_was_asked_before(lake_only):
-    with past_answerer(lake_only) as answerer:
-        question = PastQuestion(QUESTION, EVERYONE, at(1), Deadline.after_ms(60_000))
-        assert "1240" in asyncio.run(answerer.answer(question)).answer
-        record = begin(KILN.document_id)
-        record.chunk_ids.extend(KILN.chunk_id(paragraph) for paragraph in range(len(KILN.paragraphs)))
-        purge_tables(lake_only.lake_root, record)
+    record = begin(KILN.document_id)
+    record.chunk_ids.extend(KILN.chunk_id(paragraph) for paragraph in range(len(KILN.paragraphs)))
 
-        assert "1240" not in asyncio.run(answerer.answer(question)).answer
+    before, after = asked_between(lake_only, at(1), change=lambda: purge_tables(lake_only.lake_root, record))
+
+    assert "1240" in before.answer
+    assert "1240" not in after.answer
 
 
 def test_a_time_to_come_or_without_a_zone_is_refused(lake_only):

@@ -17,38 +17,14 @@ from ragstone.embedding.load import load_embedder
 from ragstone.lake.purge_landing import purged_uri
 from ragstone.lake.read import query
 from ragstone.lake.rewrite import rewritable
-from ragstone.runtime.redis_server import stop_redis
 from ragstone.runtime.settings import Settings
 from serving.past.differences import Reason
 from serving.past.logged import LoggedQuestion, logged_questions
 from serving.past.replay import replay
 from tests.factories import make_bronze_row, make_envelope, make_tombstone, write_rows
 from tests.serving.past import history
-from tests.serving.world import world_settings
 
-NOTES = range(40)
 AGES = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def lost(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home with 200 logged questions over three states of its corpus, of which only the lake's rows are left."""
-    settings = world_settings(tmp_path_factory.mktemp("history"))
-    history.write_notes(settings, NOTES)
-    history.bring_up(settings, "run-1")
-    history.ask_all(settings, history.questions(60, seed=1))
-    # Written, but neither online nor in the index: what is served stays as it was.
-    history.end_chunks(settings, NOTES[:10])
-    history.write_notes(settings, NOTES[:10], version=1)
-    history.ask_all(settings, history.questions(40, seed=2))
-    history.bring_up(settings, "run-2")
-    history.ask_all(settings, history.questions(40, seed=3), history.STAFF)
-    for number in NOTES[10:16]:
-        history.revoke(settings, number)
-    history.ask_all(settings, history.questions(60, seed=4))
-    history.lose_everything_but_rows(settings)
-    stop_redis(settings)
-    return settings
 
 
 def logged(settings: Settings) -> list[LoggedQuestion]:
