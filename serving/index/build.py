@@ -63,7 +63,7 @@ def build(settings: Settings, run_id: str, known_by: datetime | None = None) -> 
 def _build(settings: Settings, run_id: str, known_by: datetime | None) -> IndexManifest:
     version = files.version_name(datetime.now(UTC), known_by)
     folder = settings.index_root / f"{files.BUILDING_PREFIX}{version}"
-    _remove_leftovers(settings.index_root)
+    publish.remove_leftovers(settings.index_root)
     folder.mkdir()
     try:
         with span("index.build", version=version):
@@ -149,11 +149,6 @@ def _refuse_other_encoders(rows: IndexRows, spec: EmbeddingSpec) -> None:
             wanted=f"encoder {spec.encoder_hash} alone",
             next_step="ragstone embed; a different model or precision needs a space of its own (embedding.space)",
         )
-
-
-def _remove_leftovers(index_root: Path) -> None:
-    for leftover in index_root.glob(f"{files.BUILDING_PREFIX}*"):
-        shutil.rmtree(leftover)
 
 
 def _served(settings: Settings) -> tuple[Pointer, IndexManifest] | None:

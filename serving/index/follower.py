@@ -14,7 +14,7 @@ from typing import Final
 
 from ragstone.runtime.errors import IndexIncompatibleError, RagstoneError, RetrievalUnavailableError
 from ragstone.runtime.logging import get_logger
-from ragstone.runtime.metrics import INDEX_AGE_SECONDS, INDEX_INFO
+from ragstone.runtime.metrics import INDEX_AGE_SECONDS, INDEX_INFO, INDEX_LEFT_ASIDE, INDEX_REFUSED
 from ragstone.runtime.settings import Settings
 from serving.index.files import CURRENT_FILE
 from serving.index.snapshot import IndexSnapshot, open_current
@@ -40,6 +40,7 @@ class IndexFollower:
         self._encoder_hash = encoder_hash
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._left_aside: str | None = None
         self._seen = _signature(settings.index_root)
         self._snapshot: IndexSnapshot | None = self._load()
         self._announce(None, self._snapshot)
@@ -61,7 +62,10 @@ class IndexFollower:
         return snapshot
 
     def refresh(self) -> bool:
-        """Take up what is published now, and return whether that was a change. A bad one is logged, and left aside."""
+        """Take up what is published now, and return whether that was a change.
+
+        What cannot be taken up is left aside with an alarm: in the log, in two metrics, and in `left_aside`.
+        """
         _set_age(self._snapshot)
         signature = _signature(self._settings.index_root)
         if signature == self._seen:
@@ -70,14 +74,19 @@ class IndexFollower:
         before = self._snapshot
         try:
             fresh = None if signature is None else self._load()
-        except RagstoneError as bad:
-            get_logger(__name__).error("index_not_taken_up", serving=_version(before), what=bad.what, **bad.facts())
+        except Exception as bad:  # noqa: BLE001  (whatever it is, the thread must go on following)
+            self._leave_aside(bad)
             return False
-        self._snapshot = fresh
+        self._snapshot, self._left_aside = fresh, None
+        INDEX_LEFT_ASIDE.set(0)
         if self._on_change is not None:
             self._on_change()
         self._announce(before, fresh)
         return True
+
+    def left_aside(self) -> str | None:
+        """Return why the published index is not the one that is searched, or None when it is."""
+        return self._left_aside
 
     def start(self) -> None:
         """Refresh from a thread of its own, twice a second, until `close`."""
@@ -105,6 +114,14 @@ class IndexFollower:
                 next_step="set embedding.model and embedding.space as the index has them, or ragstone run",
             )
         return snapshot
+
+    def _leave_aside(self, bad: Exception) -> None:
+        facts = bad.facts() if isinstance(bad, RagstoneError) else {}
+        what = bad.what if isinstance(bad, RagstoneError) else f"{type(bad).__name__}: {bad}"
+        self._left_aside = "; ".join([what, *(f"{name}: {fact}" for name, fact in facts.items())])
+        INDEX_REFUSED.labels("reader").inc()
+        INDEX_LEFT_ASIDE.set(1)
+        get_logger(__name__).error("index_not_taken_up", serving=_version(self._snapshot), what=what, **facts)
 
     def _announce(self, before: IndexSnapshot | None, now: IndexSnapshot | None) -> None:
         log = get_logger(__name__)

@@ -108,10 +108,17 @@ def prune(settings: Settings) -> list[str]:
 
     Readers that still have a removed version mapped go on reading it. The caller holds the folder alone.
     """
+    remove_leftovers(settings.index_root)
     removed = _prunable(settings)
     for name in removed:
         remove(settings.index_root, name)
     return removed
+
+
+def remove_leftovers(index_root: Path) -> None:
+    """Remove what killed builds and removals left. The caller holds the folder alone."""
+    for leftover in index_root.glob(f"{BUILDING_PREFIX}*"):
+        shutil.rmtree(leftover)
 
 
 def remove(index_root: Path, version: str) -> None:

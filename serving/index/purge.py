@@ -5,18 +5,16 @@ When nothing is left to index, no snapshot is served at all: `CURRENT` is withdr
 
 from __future__ import annotations
 
-import shutil
-
 from ragstone.contracts.tables import SILVER_CHUNKS
 from ragstone.lake import read
 from ragstone.runtime.errors import ContractError, IndexGateError
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.settings import Settings
 from serving.index import build
-from serving.index.files import BUILDING_PREFIX, ROWS_FILE, exclusively
+from serving.index.files import ROWS_FILE, exclusively
 from serving.index.manifest import read_manifest
 from serving.index.pointer import read_pointer, withdraw_pointer, write_pointer
-from serving.index.publish import remove, version_names
+from serving.index.publish import remove, remove_leftovers, version_names
 from serving.index.sidecar import open_rows
 from serving.index.snapshot import open_snapshot
 
@@ -48,8 +46,7 @@ def purge_index(settings: Settings, document_id: str, run_id: str) -> dict[str, 
             )
         for name in doomed:
             remove(settings.index_root, name)
-        for leftover in settings.index_root.glob(f"{BUILDING_PREFIX}*"):
-            shutil.rmtree(leftover)
+        remove_leftovers(settings.index_root)
     return {"removed": doomed, "served": pointer.version if pointer else None}
 
 

@@ -19,7 +19,11 @@ class Liveness(BaseModel):
 
 
 class Readiness(BaseModel):
-    """What a ready service answers with: the index it searches and the function that encodes questions."""
+    """What a ready service answers with: the index it searches and the function that encodes questions.
+
+    `index_left_aside` says why a published index could not be taken up, so that the one before is searched on; null
+    when all is well.
+    """
 
     status: str
     index_version: str
@@ -27,6 +31,7 @@ class Readiness(BaseModel):
     embedding_space: str
     encoder_hash: str
     generation: str
+    index_left_aside: str | None
 
 
 @router.get("/health/live", operation_id="live")
@@ -47,6 +52,7 @@ async def ready(request: Request) -> Readiness:
         embedding_space=manifest.space,
         encoder_hash=manifest.encoder_hash,
         generation="extractive" if services.settings.llm.url is None else services.settings.llm.model,
+        index_left_aside=services.index.left_aside(),
     )
 
 

@@ -85,9 +85,37 @@ def test_a_broken_snapshot_is_left_aside_until_a_sound_one_is_published(
     vectors = settings.index_root / version / DATA_FILES[0]
     whole = vectors.read_bytes()
     vectors.write_bytes(whole[:-4])
+    refused = alarms()["ragstone_index_refused_total"]
     assert following.refresh() is False
     assert following.current() is good
+    assert str(vectors) in (following.left_aside() or "")
+    assert alarms() == {"ragstone_index_refused_total": refused + 1, "ragstone_index_left_aside": 1.0}
     vectors.write_bytes(whole)
+    publish.publish(settings, version)
+    assert following.refresh() is True
+    assert following.left_aside() is None
+    assert alarms()["ragstone_index_left_aside"] == 0.0
+
+
+def alarms() -> dict[str, float]:
+    labels = {"ragstone_index_refused_total": {"by": "reader"}, "ragstone_index_left_aside": {}}
+    return {name: REGISTRY.get_sample_value(name, label) or 0.0 for name, label in labels.items()}
+
+
+def test_the_thread_outlives_a_failure_that_nobody_foresaw(
+    settings: Settings, following: IndexFollower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = following.current()
+
+    def no_more_files(_settings: Settings) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(follower, "open_current", no_more_files)
+        version = publish_another(settings)
+        assert following.refresh() is False
+    assert following.current() is good
+    assert following.left_aside() == "OSError: [Errno 24] Too many open files"
     publish.publish(settings, version)
     assert following.refresh() is True
 
