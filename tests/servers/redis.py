@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,17 @@ def wait_until_up(client: redis.Redis) -> None:
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.02)
+
+
+def wait_until(done: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    """Return once something is so; while a server cannot say, it is not so yet. Fails when it takes longer."""
+    give_up = time.monotonic() + timeout_s
+    while True:
+        with contextlib.suppress(redis.RedisError):
+            if done():
+                return
+        assert time.monotonic() < give_up, "it did not come to be so"
+        time.sleep(0.05)
 
 
 def free_port() -> int:

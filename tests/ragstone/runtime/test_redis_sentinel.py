@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,6 @@ from ragstone.runtime.errors import DependencyUnavailableError
 from ragstone.runtime.redis_server import check_redis, online_client
 from ragstone.runtime.settings import Settings, load_settings
 from tests.servers import redis as servers
-
-_FAILOVER_TIMEOUT_S = 60.0
 
 
 @pytest.fixture
@@ -46,7 +43,7 @@ def test_a_client_that_is_open_follows_the_master_to_another_server(
         assert _port_of(client) == ports[0]
         _told(sentinel)
 
-        _until(lambda: _port_of(client) == ports[1])
+        servers.wait_until(lambda: _port_of(client) == ports[1])
         client.set("key", "after")
 
     assert redis.Redis("127.0.0.1", ports[1]).get("key") == b"after"
@@ -70,20 +67,7 @@ def _told(sentinel: redis.Redis) -> None:
         sentinel.execute_command("SENTINEL", "FAILOVER", "main")
         return True
 
-    _until(ordered)
-
-
-def _until(done: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + _FAILOVER_TIMEOUT_S
-    while True:
-        try:
-            if done():
-                return
-        except redis.RedisError:
-            if time.monotonic() > give_up:
-                raise
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
+    servers.wait_until(ordered)
 
 
 def _port_of(client: redis.Redis) -> int:
