@@ -309,7 +309,7 @@ FEEDBACK: Final = TableSpec(
 PROMPTS: Final = TableSpec(
     name="ops.prompts",
     grain="one change of what answers are asked for with: from then on this prompt, or no language model",
-    keys=("prompt_hash", "event_timestamp"),
+    keys=("prompt_hash",),
     statistics_columns=("prompt_hash", "event_timestamp"),
     columns=(
         _required("prompt_hash", STRING, "identity of the prompt, or of the extractive answerer"),

@@ -21,6 +21,7 @@ from ragstone.runtime.settings import Settings
 from serving.past.differences import Reason
 from serving.past.logged import LoggedQuestion, logged_questions
 from serving.past.replay import replay
+from serving.served_state import ServedState
 from tests.factories import make_bronze_row, make_envelope, make_tombstone, write_rows
 from tests.serving.past import history
 
@@ -175,3 +176,26 @@ def test_what_an_approximate_search_had_missed_is_told(lost: Settings, home: Pat
 
     found = differing(settings, logged(settings)[:1])
     assert found == {first.answer_id: {(Reason.APPROXIMATE, missed.chunk_id)}}
+
+
+def change_state(settings: Settings, one: LoggedQuestion, **changes: object) -> None:
+    state = ServedState.model_validate({**one.state.model_dump(), **changes})
+    change_log(settings, one.answer_id, served_state=state.model_dump_json())
+
+
+def test_rows_on_their_way_to_the_online_store_are_told_as_unsettled(lost: Settings, home: Path) -> None:
+    settings = history.copied_lake(lost, home)
+    first = logged(settings)[0]
+    change_state(settings, first, online_filled_at=AGES[0])
+
+    found = differing(settings, [logged(settings)[0]])
+    assert found == {first.answer_id: {(Reason.UNSETTLED, hit.chunk_id) for hit in first.shown}}
+
+
+def test_another_decision_over_the_same_passages_is_told_as_the_threshold(lost: Settings, home: Path) -> None:
+    settings = history.copied_lake(lost, home)
+    answered = next(one for one in logged(settings) if not one.abstained)
+    change_state(settings, answered, abstain={**answered.state.abstain.model_dump(), "threshold": 1.0})
+    changed = next(one for one in logged(settings) if one.answer_id == answered.answer_id)
+
+    assert differing(settings, [changed]) == {answered.answer_id: {(Reason.THRESHOLD, None)}}
