@@ -19,6 +19,7 @@ from bench.homes import forget_environment
 FIGURES = (
     "embed_job",
     "index_build_read",
+    "index_rollback",
     "retrieval_stage",
     "chat_http_share",
     "training_set",

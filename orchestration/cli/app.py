@@ -39,7 +39,7 @@ COMMANDS: Final = (
     _entry("preprocess", "steps", "Parse, normalise and chunk accepted documents.", _PIPELINE),
     _entry("embed", "steps", "Encode the chunk texts that the lake does not know yet.", _PIPELINE),
     _entry("materialize", "steps", "Apply definitions, bring features online, sweep dead keys.", _PIPELINE),
-    _entry("index", "index", "Build, verify, publish, roll back, list, compare indexes.", _PIPELINE, is_group=True),
+    _entry("index", "index", "Build, judge, publish, roll back, explain, compare indexes.", _PIPELINE, is_group=True),
     _entry("maintain", "maintain", "Migrate, compact and vacuum tables; prune old files.", _DATA),
     _entry("rebuild-bronze", "rebuild", "Replay the landing zone into bronze.", _DATA),
     _entry("documents", "documents", "List documents, delete, restore or purge one.", _DATA, is_group=True),

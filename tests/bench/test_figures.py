@@ -11,6 +11,7 @@ from bench.harness import Scale
 SHRINK = {
     "embed_job": 100,
     "index_build_read": 200,
+    "index_rollback": 20,
     "retrieval_stage": 100,
     "chat_http_share": 20,
     "training_set": 200,
