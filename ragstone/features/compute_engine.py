@@ -6,6 +6,7 @@ byte by byte what Feast's own engine writes; the rows stream, so memory does not
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from feast import FeatureView
 from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.local.compute import LocalComputeEngine
@@ -32,6 +34,12 @@ from ragstone.features.value_bytes import Encoder, encoder
 from ragstone.lake.newest import newest_batches
 from ragstone.lake.read import BATCH_ROWS
 from ragstone.lake.schema import arrow_schema
+from ragstone.runtime.metrics import (
+    FEATURE_VIEW_BYTES,
+    FEATURE_VIEW_NEWEST_EVENT,
+    FEATURE_VIEW_ROWS,
+    FEATURE_VIEW_SECONDS,
+)
 
 _TYPE: Final = "ragstone.features.compute_engine.LakeComputeEngine"
 
@@ -93,8 +101,21 @@ class LakeComputeEngine(LocalComputeEngine):
         moment = start.replace(tzinfo=UTC) if start.tzinfo is None else start
         where = f"{rows.time_column} >= {timestamp_literal(moment)}"
         size = config.materialization_config.online_write_batch_size or BATCH_ROWS
+        began, written, sent = time.perf_counter(), 0, 0
+        newest: datetime | None = None
         for batch in newest_batches(rows.root, rows.spec, rows.columns, where, size):
-            send(client, rows.commands(config.project, batch))
+            sent += send(client, rows.commands(config.project, batch))
+            written += batch.num_rows
+            newest = max(filter(None, (newest, pc.max(batch.column(1)).as_py())))
+        _tell(rows.view, written, sent, time.perf_counter() - began, newest)
+
+
+def _tell(view: str, rows: int, sent_bytes: int, seconds: float, newest: datetime | None) -> None:
+    FEATURE_VIEW_ROWS.labels(view).set(rows)
+    FEATURE_VIEW_BYTES.labels(view).set(sent_bytes)
+    FEATURE_VIEW_SECONDS.labels(view).set(seconds)
+    if newest is not None:
+        FEATURE_VIEW_NEWEST_EVENT.labels(view).set(newest.timestamp())
 
 
 def view_rows(view: FeatureView, config: RepoConfig) -> ViewRows | None:

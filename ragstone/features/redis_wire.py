@@ -24,13 +24,17 @@ def hset_commands(
     return map(command.__mod__, zip(*arguments, strict=True))
 
 
-def send(client: redis.Redis, commands: Iterable[bytes]) -> None:
-    """Send packed commands over one connection and wait for every reply. Raises the first error that Redis gives."""
+def send(client: redis.Redis, commands: Iterable[bytes]) -> int:
+    """Send packed commands over one connection, wait for every reply and return how many bytes were sent.
+
+    Raises the first error that Redis gives.
+    """
     packed = list(commands)
+    content = b"".join(packed)
     pool: Any = client.connection_pool
     connection = pool.get_connection()
     try:
-        connection.send_packed_command([b"".join(packed)])
+        connection.send_packed_command([content])
         for _ in packed:
             connection.read_response()
     except BaseException:
@@ -39,6 +43,7 @@ def send(client: redis.Redis, commands: Iterable[bytes]) -> None:
         raise
     finally:
         pool.release(connection)
+    return len(content)
 
 
 def _packed(argument: bytes) -> bytes:

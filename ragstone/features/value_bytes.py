@@ -31,6 +31,11 @@ def encoder(value_type: ValueType, arrow_type: pa.DataType) -> Encoder | None:
     return known[1] if known is not None and known[0](arrow_type) else None
 
 
+def stored_bytes(column: pa.Array) -> list[bytes]:
+    """Return what Feast stores for a column of a table of the lake. Raises StopIteration for a type no view has."""
+    return next(encode for is_type, encode in _ENCODERS.values() if is_type(column.type))(column)
+
+
 def _by_feast(value_type: ValueType, column: pa.Array) -> list[bytes]:
     values = python_values_to_proto_values(column.to_numpy(zero_copy_only=False), value_type)
     return [value.SerializeToString() for value in values]

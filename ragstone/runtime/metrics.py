@@ -63,6 +63,35 @@ QUALITY_WARNINGS: Final = Counter(
     registry=REGISTRY,
 )
 
+# The online store.
+FEATURE_VIEW_ROWS: Final = Gauge(
+    "ragstone_feature_view_rows", "Rows that the last materialization of a view wrote.", ["view"], registry=REGISTRY
+)
+FEATURE_VIEW_BYTES: Final = Gauge(
+    "ragstone_feature_view_bytes",
+    "Bytes that the last materialization of a view sent to Redis.",
+    ["view"],
+    registry=REGISTRY,
+)
+FEATURE_VIEW_SECONDS: Final = Gauge(
+    "ragstone_feature_view_seconds", "How long the last materialization of a view took.", ["view"], registry=REGISTRY
+)
+FEATURE_VIEW_NEWEST_EVENT: Final = Gauge(
+    "ragstone_feature_view_newest_event_timestamp_seconds",
+    "The newest event time of a view that was brought online; now less this is its freshness.",
+    ["view"],
+    registry=REGISTRY,
+)
+ONLINE_AUDIT_ROWS: Final = Gauge(
+    "ragstone_online_audit_rows", "Rows of a view that the last audit of values looked at.", ["view"], registry=REGISTRY
+)
+ONLINE_AUDIT_MISMATCHES: Final = Gauge(
+    "ragstone_online_audit_mismatches",
+    "Rows that the last audit found to be others online, or in the index, than in the lake.",
+    ["view"],
+    registry=REGISTRY,
+)
+
 # The chat service.
 API_RESPONSE_TIME_SECONDS: Final = Histogram(
     "api_response_time_seconds",

@@ -136,7 +136,8 @@ class RedisSettings(_Section):
 class FeastSettings(_Section):
     """The feature store. `registry` is a SQLAlchemy address; without it, SQLite below the home.
 
-    `openlineage_url` is a server that is told of what is applied and materialized; without it nobody is.
+    `openlineage_url` is a server that is told of what is applied and materialized; without it nobody is. An audit looks
+    at `audit_rows` rows of each view; the service makes one every `audit_interval_s` seconds.
     """
 
     project: str = Field("ragstone", pattern=r"^[a-z][a-z0-9_]*$")
@@ -144,6 +145,8 @@ class FeastSettings(_Section):
     repo: Path = _PROJECT / "feature_repo"
     write_batch_size: int = Field(5_000, gt=0)
     openlineage_url: str | None = None
+    audit_rows: int = Field(100, ge=1)
+    audit_interval_s: float = Field(300, gt=0)
 
 
 class IndexSettings(_Section):
@@ -155,7 +158,7 @@ class IndexSettings(_Section):
     """
 
     quantised_above: int = Field(20_000, ge=0)
-    rerank_factor: int = Field(40, ge=1)
+    rerank_factor: int = Field(60, ge=1)
     keep_versions: int = Field(5, ge=1)
     keep_as_of: int = Field(3, ge=1)
     verify_sample: int = Field(64, ge=1)
