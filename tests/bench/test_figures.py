@@ -17,6 +17,7 @@ SHRINK = {
     "chat_http_share": 20,
     "training_set": 200,
     "materialize": 100,
+    "online_read": 20,
     "unchanged_rerun": 100,
     "unchanged_seconds": 50,
     "edit_cost": 50,
