@@ -9,9 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from ragstone.contracts.tables import STRING, TIMESTAMP, TableSpec
+from ragstone.contracts.tables import BOOLEAN, DOUBLE, INT, LONG, STRING, STRINGS, TIMESTAMP, TableSpec
+
+# Checked here, because Arrow takes 1.5 for the integer 1.
+_JSON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    INT: (int,),
+    LONG: (int,),
+    DOUBLE: (int, float),
+    BOOLEAN: (bool,),
+    STRINGS: (list,),
+}
 
 
 def to_entry(spec: TableSpec, row: Mapping[str, Any]) -> dict[str, str]:
@@ -40,7 +49,12 @@ def _as_text(value: Any) -> str:
 def _typed(type_: str, text: str | None) -> Any:
     if text is None or type_ == STRING:
         return text
-    return _moment(text) if type_ == TIMESTAMP else json.loads(text)
+    if type_ == TIMESTAMP:
+        return _moment(text)
+    value = json.loads(text)
+    if type(value) not in _JSON_TYPES[type_]:
+        raise ValueError(f"{text!r} is no {type_}")
+    return value
 
 
 def _moment(text: str) -> datetime:

@@ -24,7 +24,9 @@ def test_a_row_comes_back_as_it_was_written(spec, row):
 
 
 def test_fields_stand_in_the_order_of_the_table():
-    assert tuple(to_entry(RETRIEVALS, make_retrieval_row())) == RETRIEVALS.column_names
+    row = dict(reversed(make_retrieval_row(served_state="{}").items()))
+
+    assert tuple(to_entry(RETRIEVALS, row)) == RETRIEVALS.column_names
 
 
 def test_an_entry_from_before_a_nullable_column_still_reads():
@@ -36,8 +38,15 @@ def test_an_entry_from_before_a_nullable_column_still_reads():
 
 @pytest.mark.parametrize(
     "change",
-    [{"score": "good"}, {"score": None}, {"surprise": "1"}, {"event_timestamp": "2026-01-01T00:00:00"}],
-    ids=["of another type", "missing", "not known", "without zone"],
+    [
+        {"score": "good"},
+        {"score": "1.5"},
+        {"score": "true"},
+        {"score": None},
+        {"surprise": "1"},
+        {"event_timestamp": "2026-01-01T00:00:00"},
+    ],
+    ids=["no JSON", "no integer", "a flag", "missing", "not known", "without zone"],
 )
 def test_an_entry_that_is_no_row_is_refused(change):
     entry = {**to_entry(FEEDBACK, make_feedback_row()), **change}
