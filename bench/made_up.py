@@ -141,7 +141,7 @@ def write_chunks(root: Path, passages: Sequence[str], chunk_ids: Sequence[str]) 
         {"document_id": documents, "acl": [["public"]] * len(documents), **version_columns()},
     )
     _write_stats(root, documents)
-    _accept(root, "silver.chunks")
+    _accept(root, SILVER_CHUNKS.name)
 
 
 def write_embeddings(
@@ -160,7 +160,7 @@ def write_embeddings(
             "embedding": vector_list(matrix[part]),
         }
         write_columns(root, embeddings(spec.space, spec.dim), {**columns, **version_columns()})
-    _accept(root, "silver.embeddings")
+    _accept(root, embeddings(spec.space, spec.dim).name)
 
 
 def _accept(root: Path, dataset: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ragstone.contracts.identity import chunk_id, content_hash, document_id, stable_hash, text_hash
 from ragstone.contracts.records import Envelope
-from ragstone.contracts.tables import QUALITY_RESULTS, TableSpec
+from ragstone.contracts.tables import QUALITY_RESULTS, SILVER_CHUNKS, TableSpec
 from ragstone.lake.delta import append_rows, table_path
 from ragstone.lake.schema import table_properties
 
@@ -180,10 +180,9 @@ def make_feedback_row(answer_id: str = "a" * 32, **changes: Any) -> dict[str, An
     return {**row, **changes}
 
 
-def accept_rows(
-    root: Path, run_id: str = "run-1", datasets: Sequence[str] = ("silver.chunks", "silver.embeddings")
-) -> None:
-    """Record that the audits of what a run wrote accepted it, as the audits of a pipeline do."""
+def accept_rows(root: Path, embeddings: str = "silver.embeddings_minilm_fp32", run_id: str = "run-1") -> None:
+    """Record that the audits of the chunks and of the embeddings a run wrote accepted them, as a pipeline does."""
     outcome = {"kind": "gate", "rule": "RowCount > 0", "outcome": "passed", "failed_rows": 0, "reason": None}
     judged = {"run_id": run_id, "ruleset_hash": "0" * 32, "recorded_at": DAY_ZERO}
+    datasets = (SILVER_CHUNKS.name, embeddings)
     write_rows(root, QUALITY_RESULTS, [{**outcome, **judged, "dataset": dataset} for dataset in datasets])

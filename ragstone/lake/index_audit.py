@@ -24,9 +24,6 @@ from ragstone.lake import read
 from ragstone.lake.quality_reports import FAILED, GATE
 from ragstone.lake.vectors import narrowed
 
-# Audits of every embedding space go by one name.
-_CHUNKS, _EMBEDDINGS = SILVER_CHUNKS.name, "silver.embeddings"
-
 # A run that appends in several batches is judged by its newest: what a blocked one held was not appended.
 _UNACCEPTED: Final = f"""
     WITH judged AS (
@@ -71,17 +68,17 @@ class LivingCounts:
 def unaccepted_rows(root: Path, space: str, dim: int, as_of: AsOf = NOW) -> list[UnacceptedRows]:
     """Return the living chunks and embeddings of each run whose audit of them was not accepted, ordered by run."""
     found = []
-    for dataset, spec in ((_CHUNKS, SILVER_CHUNKS), (_EMBEDDINGS, embeddings(space, dim))):
+    for spec in (SILVER_CHUNKS, embeddings(space, dim)):
         slim = narrowed(spec, ("run_id",))
         rows = read.query(
             root,
             _UNACCEPTED.format(living=state_sql(slim, "history", as_of)),
-            (dataset, dataset),
+            (spec.name, spec.name),
             history=spec,
             results=QUALITY_RESULTS,
             metrics=QUALITY_METRICS,
         )
-        found += [UnacceptedRows(dataset, **row) for row in rows.to_pylist()]
+        found += [UnacceptedRows(spec.name, **row) for row in rows.to_pylist()]
     return found
 
 

@@ -18,7 +18,7 @@ from ragstone.runtime.redis_server import online_client
 from ragstone.runtime.settings import load_settings
 from serving.index import build
 from serving.index.follower import IndexFollower
-from tests.factories import make_chunk_row, write_rows
+from tests.factories import accept_rows, make_chunk_row, write_rows
 from tests.fake_openai import fake_openai
 from tests.serving.index.lake import BETWEEN, EAST, NORTH, embedding_row, embeddings_spec, put
 
@@ -37,6 +37,7 @@ def side_by_side(home):
     put(settings, NORTH, EAST, BETWEEN)
     new = in_space(settings, NEW)
     write_rows(settings.lake_root, embeddings_spec(new), [embedding_row(new, item) for item in (NORTH, EAST, BETWEEN)])
+    accept_rows(settings.lake_root, embeddings_spec(new).name)
     return settings
 
 

@@ -154,7 +154,7 @@ def _write_silver(settings: Settings, document: Document) -> None:
     embedder = load_embedder(settings)
     table = embeddings(embedder.spec.space, embedder.spec.dim)
     write_rows(root, table, [_embedding_row(chunk, embedder) for chunk in chunks])
-    factories.accept_rows(root)
+    factories.accept_rows(root, table.name)
 
 
 def _chunk_row(document: Document, ordinal: int) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def _take_in(settings: Settings, name: str, paragraphs: list[str]) -> None:
     embedder = load_embedder(settings)
     table = embeddings(embedder.spec.space, embedder.spec.dim)
     write_rows(root, table, [_embedding(chunk, embedder) for chunk in chunks])
-    accept_rows(root)
+    accept_rows(root, table.name)
 
 
 def _chunk(text: str, name: str, ordinal: int) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def put(settings: Settings, *items: Item, **changes: Any) -> None:
     write_rows(root, SILVER_CHUNKS, [make_chunk_row(item.text, item.source_uri, **changes) for item in items])
     write_rows(root, embeddings_spec(settings), [embedding_row(settings, item, **changes) for item in items])
     write_rows(root, DOCUMENT_ACCESS, [make_access_row(item.source_uri, **changes) for item in items])
-    accept_rows(root, changes.get("run_id", "run-1"))
+    accept_rows(root, embeddings_spec(settings).name, changes.get("run_id", "run-1"))
 
 
 def restrict(settings: Settings, item: Item, *groups: str, **times: Any) -> None:
