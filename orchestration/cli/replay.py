@@ -102,7 +102,7 @@ async def _compared(
 
 
 def _show_replay(screen: Console, came: Sequence[Replayed]) -> None:
-    reasons = Counter(difference.reason for one in came for difference in one.differences)
+    reasons = Counter(reason for one in came for reason in {difference.reason for difference in one.differences})
     outcomes = [
         ("identical", sum(one.identical for one in came)),
         *((f"differs: {reason.value}", count) for reason, count in reasons.most_common()),

@@ -117,7 +117,11 @@ async def backtest(questions: Sequence[AskedQuestion], before: Way, after: Way) 
     name, and GenerationError when the language model fails: answers of two kinds cannot be compared.
     """
     if not questions:
-        raise UsageError("there is no question to ask", wanted="questions logged in that time, or a file that has some")
+        raise UsageError(
+            "there is no question to ask",
+            wanted="questions logged in that time, or a file that has some",
+            next_step="ragstone events drain, when questions were asked since the last one",
+        )
     root = before.settings.lake_root
     spaces = {way.settings.embedding.space: load_embedder(way.settings).spec.dim for way in (before, after)}
     times = EventTimes(root, {spec.name: spec for name, dim in spaces.items() for spec in index_tables(name, dim)})
