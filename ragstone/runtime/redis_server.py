@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import redis
 
-from ragstone.runtime.errors import DependencyUnavailableError
+from ragstone.runtime.errors import ConfigError, DependencyUnavailableError
 from ragstone.runtime.file_lock import exclusive
 from ragstone.runtime.logging import get_logger
 from ragstone.runtime.redis_address import RedisAddress, parse_redis_url
@@ -94,6 +94,14 @@ def online_client(settings: Settings) -> redis.Redis:
 
 def _configured(configured: RedisSettings) -> RedisAddress:
     address = parse_redis_url(configured.url.get_secret_value() if configured.url else "")
+    if configured.ca_file is not None and not address.tls:
+        raise ConfigError(
+            "redis.ca_file is set, but the connection would not be encrypted",
+            where="redis.url",
+            got="redis://…",
+            wanted="rediss://…",
+            next_step="begin redis.url with rediss, or leave redis.ca_file out",
+        )
     secret = read_secret(configured.password).get_secret_value() if configured.password else address.password
     return replace(address, password=secret, ca_file=configured.ca_file)
 

@@ -135,7 +135,7 @@ def test_whoever_is_not_the_user_or_the_server_is_refused(home: Path, running: S
     for replaced in (
         {"secret": "wrong"},
         {"ca_file: /etc/ragstone/ca.pem": f"ca_file: {other.authority}"},
-        {"rediss://": "redis://"},
+        {"rediss://": "redis://", "ca_file: /etc/ragstone/ca.pem": ""},
         {"ragstone@127": "nobody@127"},
     ):
         with pytest.raises(DependencyUnavailableError):

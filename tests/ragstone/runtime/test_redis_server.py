@@ -17,7 +17,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ragstone.runtime.errors import DependencyUnavailableError
+from ragstone.runtime.errors import ConfigError, DependencyUnavailableError
 from ragstone.runtime.redis_server import check_redis, online_client, redis_address, stop_redis
 from ragstone.runtime.settings import Settings, load_settings
 
@@ -161,6 +161,13 @@ def test_calls_to_a_hanging_server_end_at_the_deadline_without_retries(home: Pat
         signalled(settings, signal.SIGCONT)
         sent = client.info("commandstats")["cmdstat_get"]["calls"]
     assert (before > 0, sent) == (True, 1)
+
+
+def test_certificates_without_encryption_are_refused(home: Path):
+    settings = load_settings(home=home, redis={"url": "redis://127.0.0.1:1/0", "ca_file": "/etc/ca.pem"})
+
+    with pytest.raises(ConfigError, match="would not be encrypted"):
+        redis_address(settings)
 
 
 def test_a_configured_server_is_used_and_not_started(home: Path):
