@@ -16,6 +16,7 @@ from ragstone.features.online import OnlineReader, forget_decoded
 from ragstone.runtime.redis_server import online_client
 from ragstone.runtime.settings import Settings
 from serving.answering import Answerer
+from serving.audit import BackgroundAudit
 from serving.auth import KeyRing
 from serving.cpu_pool import CpuPool
 from serving.events import RetrievalLog
@@ -48,6 +49,7 @@ class Services:
     keys: KeyRing
     pool: CpuPool
     index: IndexFollower
+    audit: BackgroundAudit
     reader: OnlineReader
     client: redis.Redis
     retriever: Retriever
@@ -68,6 +70,7 @@ class Services:
 
     async def close(self) -> None:
         """Let go of threads, connections and files."""
+        self.audit.close()
         self.index.close()
         self.pool.close()
         if self.chat is not None:
@@ -95,6 +98,7 @@ def open_services(settings: Settings) -> Services:
         keys=KeyRing(serving.api_keys),
         pool=pool,
         index=index,
+        audit=BackgroundAudit(settings, index.current),
         reader=reader,
         client=client,
         retriever=retriever,
@@ -108,6 +112,7 @@ def open_services(settings: Settings) -> Services:
     record_in_use(settings.lake_root, None if generator is None else generator.prompt)
     embedder.encode(["warm"])
     index.start()
+    services.audit.start()
     return services
 
 

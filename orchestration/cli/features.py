@@ -15,7 +15,7 @@ from orchestration.cli.invocation import invocation
 from orchestration.cli.output import console, emit, table
 
 if TYPE_CHECKING:
-    from ragstone.features.audit import ViewAudit
+    from orchestration.feature_audit import Audited
 
 app = typer.Typer(no_args_is_help=True, help="Feature definitions, and the lake against the online store.")
 
@@ -56,15 +56,18 @@ def diff(context: typer.Context) -> None:
 
 
 @app.command()
-def audit(context: typer.Context) -> None:
-    """Compare the lake with the online store, view by view; exit code 1 when they differ."""
-    from ragstone.features.audit import audit as audit_views
+def audit(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Compare the values of every row, not of a sample.")] = False,
+) -> None:
+    """Compare lake, online store and index: all keys and times, sampled values; exit code 1 when they differ."""
+    from orchestration.feature_audit import audit_everything
     from ragstone.runtime.errors import EXIT_FAILED
 
     options = invocation(context)
-    audits = audit_views(options.settings())
-    emit(options, audits, lambda screen: _show_audits(screen, audits))
-    if not all(result.agrees for result in audits):
+    found = audit_everything(options.settings(), every)
+    emit(options, found, lambda screen: _show_audits(screen, found))
+    if not all(result.agrees for result in found):
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -105,18 +108,21 @@ def env(context: typer.Context) -> None:
     emit(options, variables, show)
 
 
-def _show_audits(screen: Console, audits: Sequence[ViewAudit]) -> None:
+def _show_audits(screen: Console, found: Sequence[Audited]) -> None:
     rows = [
         (
             result.view,
             result.lake_rows,
             result.online_rows,
-            len(result.missing),
-            len(result.stale),
-            len(result.dead),
+            result.missing,
+            result.stale,
+            result.dead,
+            result.checked,
+            result.differing,
+            "" if result.newest_event is None else result.newest_event.isoformat(),
             "yes" if result.agrees else "no",
         )
-        for result in audits
+        for result in found
     ]
-    columns = ("view", "lake rows", "online rows", "missing", "stale", "dead", "agrees")
-    screen.print(table(None, columns, rows))
+    columns = ("view", "lake rows", "online rows", "missing", "stale", "dead", "checked", "differing", "newest event")
+    screen.print(table(None, (*columns, "agrees"), rows))

@@ -28,7 +28,7 @@ class ViewAudit:
     """One view, offline against online. Keys come sorted.
 
     `missing` live in the lake and are not online, `stale` are online with another event_timestamp than in the lake,
-    `dead` are online although the lake has no living row.
+    `dead` are online although the lake has no living row. `newest_event` is the newest event time of a living row.
     """
 
     view: str
@@ -37,6 +37,7 @@ class ViewAudit:
     missing: tuple[str, ...]
     stale: tuple[str, ...]
     dead: tuple[str, ...]
+    newest_event: datetime | None
 
     @property
     def agrees(self) -> bool:
@@ -78,6 +79,7 @@ def _compare(settings: Settings, view: View, online: Mapping[str, datetime]) -> 
         missing=tuple(sorted(lake.keys() - online.keys())),
         stale=tuple(sorted(key for key, time in lake.items() if online.get(key, time) != time)),
         dead=tuple(sorted(online.keys() - lake.keys())),
+        newest_event=max(lake.values(), default=None),
     )
 
 

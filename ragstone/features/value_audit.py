@@ -60,7 +60,8 @@ def audit_values(settings: Settings, rows: int | None) -> list[ValueAudit]:
 
 
 def _audit_view(settings: Settings, client: redis.Redis, view: View, rows: int | None) -> ValueAudit:
-    project, checked, suspects = settings.feast.project, 0, []
+    project, checked = settings.feast.project, 0
+    suspects: list[str] = []
     for batch in _living(settings, view, rows):
         wanted = _rows_of(batch)
         checked += len(wanted)

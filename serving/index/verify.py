@@ -5,7 +5,7 @@ A snapshot goes live only when every check passes. Each check returns None, or o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -67,10 +67,16 @@ def check_order(snapshot: IndexSnapshot, _settings: Settings) -> str | None:
 def check_lake(snapshot: IndexSnapshot, settings: Settings) -> str | None:
     """Refuse a snapshot whose sampled vectors are not, bit for bit, what the lake holds under the served encoder."""
     sample = _sample(snapshot, settings)
-    rows, matrix = snapshot.rows(), snapshot.matrix()
-    found = _from_lake(snapshot, settings, [rows["chunk_id"][i].as_py() for i in sample])
-    wrong = [i for i in sample if not _agrees(snapshot, found.get(rows["chunk_id"][i].as_py()), matrix[i], i)]
+    wrong = chunks_unlike_lake(snapshot, settings, sample)
     return f"{len(wrong)} of {len(sample)} sampled chunks differ from the lake" if wrong else None
+
+
+def chunks_unlike_lake(snapshot: IndexSnapshot, settings: Settings, ordinals: Sequence[int]) -> list[str]:
+    """Return the chunks at some ordinals whose vector, or the text it stands for, is not what the lake had then."""
+    rows, matrix = snapshot.rows(), snapshot.matrix()
+    ids = {ordinal: rows["chunk_id"][ordinal].as_py() for ordinal in ordinals}
+    found = _from_lake(snapshot, settings, list(ids.values()))
+    return [name for at, name in ids.items() if not _agrees(snapshot, found.get(name), matrix[at], at)]
 
 
 def check_words(snapshot: IndexSnapshot, settings: Settings) -> str | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Literal
+
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -18,20 +21,29 @@ class Liveness(BaseModel):
     status: str
 
 
+class Audited(BaseModel):
+    """What the last audit of sampled rows found: how many differ between lake, online store and index, by view."""
+
+    at: datetime
+    checked: int
+    mismatches: dict[str, int]
+
+
 class Readiness(BaseModel):
     """What a ready service answers with: the index it searches and the function that encodes questions.
 
     `index_left_aside` says why a published index could not be taken up, so that the one before is searched on; null
-    when all is well.
+    when all is well. `audit` is null before the first one; when it found mismatches, `status` is degraded.
     """
 
-    status: str
+    status: Literal["ready", "degraded"]
     index_version: str
     chunks: int
     embedding_space: str
     encoder_hash: str
     generation: str
     index_left_aside: str | None
+    audit: Audited | None
 
 
 @router.get("/health/live", operation_id="live")
@@ -45,8 +57,10 @@ async def ready(request: Request) -> Readiness:
     """Say whether questions can be answered: an index is mapped and the online store answers. 503 when not."""
     services = services_of(request)
     manifest = await services.pool.run(services.check)
+    found = services.audit.last
     return Readiness(
-        status="ready",
+        status="ready" if found is None or found.agrees else "degraded",
+        audit=None if found is None else Audited(at=found.at, checked=found.checked, mismatches=found.mismatches),
         index_version=manifest.version,
         chunks=manifest.count,
         embedding_space=manifest.space,
