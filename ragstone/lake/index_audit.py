@@ -24,25 +24,23 @@ from ragstone.lake import read
 from ragstone.lake.quality_reports import FAILED, GATE
 from ragstone.lake.vectors import narrowed
 
-# A run that appends in several batches is judged by its newest: what a blocked one held was not appended.
+# A run that appends in several batches has a report of each: what a blocked one held was not appended, so that living
+# rows are of one that was accepted, if there is any.
 _UNACCEPTED: Final = f"""
     WITH judged AS (
         SELECT run_id, recorded_at, kind = '{GATE}' AND outcome = '{FAILED}' AS failed FROM results WHERE dataset = ?
         UNION ALL SELECT run_id, recorded_at, NOT accepted FROM metrics WHERE dataset = ?
     ),
-    verdicts AS (
-        SELECT run_id, bool_or(failed) AS failed FROM (
-            SELECT * FROM judged QUALIFY rank() OVER (PARTITION BY run_id ORDER BY recorded_at DESC) = 1
-        ) GROUP BY run_id
-    )
+    reports AS (SELECT run_id, NOT bool_or(failed) AS accepted FROM judged GROUP BY run_id, recorded_at),
+    verdicts AS (SELECT run_id, bool_or(accepted) AS accepted FROM reports GROUP BY run_id)
     SELECT l.run_id, count(*) AS rows, v.run_id IS NOT NULL AS audited
     FROM ({{living}}) l LEFT JOIN verdicts v ON v.run_id = l.run_id
-    WHERE v.failed IS NULL OR v.failed GROUP BY ALL ORDER BY l.run_id"""
+    WHERE v.accepted IS NOT TRUE GROUP BY ALL ORDER BY l.run_id"""
 
 
 @dataclass(frozen=True)
 class UnacceptedRows:
-    """Living rows of one run that no quality report accepted: it blocked the run, or, not `audited`, there is none."""
+    """Living rows of one run that no quality report accepted: all blocked it, or, not `audited`, there is none."""
 
     dataset: str
     run_id: str

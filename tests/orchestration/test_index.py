@@ -10,7 +10,7 @@ from ragstone.contracts.tables import DOCUMENT_STATS, QUALITY_RESULTS, SILVER_CH
 from ragstone.runtime import errors
 from serving.index import build, publish
 from serving.index.snapshot import open_current
-from tests.factories import accept_rows, at, make_document_row, write_rows
+from tests.factories import at, make_chunk_row, make_document_row, write_rows
 from tests.serving.index.lake import EAST, NORTH, end, put
 
 
@@ -20,6 +20,8 @@ def refused(settings):
     put(settings, NORTH)
     build.run(settings, "run-1")
     put(settings, EAST)
+    rewritten = make_chunk_row(EAST.text, EAST.source_uri, run_id="run-x", created_timestamp=at(1))
+    write_rows(settings.lake_root, SILVER_CHUNKS, [rewritten])
     write_rows(settings.lake_root, QUALITY_RESULTS, [_blocked()])
     with pytest.raises(errors.IndexGateError):
         build.run(settings, "run-2")
@@ -27,7 +29,7 @@ def refused(settings):
 
 
 def _blocked():
-    judged = {"run_id": "run-1", "dataset": "silver.chunks", "kind": "gate", "rule": "a rule", "outcome": "failed"}
+    judged = {"run_id": "run-x", "dataset": "silver.chunks", "kind": "gate", "rule": "a rule", "outcome": "failed"}
     return {**judged, "failed_rows": 0, "reason": None, "ruleset_hash": "0" * 32, "recorded_at": at(5)}
 
 
@@ -55,7 +57,7 @@ def test_a_refusal_is_explained_with_what_was_got_and_wanted(command, refused):
 
     [failed] = [gate for gate in told["gates"] if gate["outcome"] == "failed"]
     assert (told["version"], told["verdict"], failed["name"]) == (refused[0], "refused", "quality")
-    assert "2 rows of silver.chunks by run run-1, blocked" in failed["got"]
+    assert "1 rows of silver.chunks by run run-x, blocked" in failed["got"]
     shown = command("index", "explain", refused[0]).out
     assert "refused" in shown
     assert "not applied" in shown
@@ -63,7 +65,6 @@ def test_a_refusal_is_explained_with_what_was_got_and_wanted(command, refused):
 
 
 def test_what_has_been_mended_is_published_by_hand(command, settings, refused):
-    accept_rows(settings.lake_root)
     write_rows(settings.lake_root, QUALITY_RESULTS, [{**_blocked(), "outcome": "passed", "recorded_at": at(6)}])
 
     assert command("index", "publish", refused[0]).code == errors.EXIT_OK

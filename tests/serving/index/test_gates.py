@@ -19,7 +19,7 @@ from serving.index import build, gates, golden, publish
 from serving.index.files import CURRENT_FILE, MANIFEST_FILE
 from serving.index.manifest import GateResult, IndexManifest
 from serving.index.snapshot import open_current
-from tests.factories import at, make_access_row, write_rows
+from tests.factories import at, make_access_row, make_chunk_row, write_rows
 from tests.serving.index.lake import BETWEEN, EAST, NORTH, Item, end, many, put, unit
 
 
@@ -90,8 +90,9 @@ def test_a_refused_index_is_kept_and_told_of_while_the_old_one_serves_on(setting
         served(settings).version,
         REGISTRY.get_sample_value("ragstone_index_refused_total", {"by": "gate"}),
     )
-    put(settings, EAST, run_id="never audited")
-    write_rows(settings.lake_root, QUALITY_RESULTS, [outcome("never audited", "silver.chunks", "failed")])
+    put(settings, EAST)
+    rewrite_chunk(settings, EAST, "run-x")
+    write_rows(settings.lake_root, QUALITY_RESULTS, [outcome("run-x", "silver.chunks", "failed")])
     assert refused_at(settings) == ("quality",)
     assert served(settings).version == before
     assert newest(settings).failed_gates == ("quality",)
@@ -178,19 +179,19 @@ def test_a_refused_version_is_not_rolled_back_to(settings: Settings, monkeypatch
     [
         ((), "1 rows of silver.chunks by run run-x, never audited"),
         ((("failed", 5),), "1 rows of silver.chunks by run run-x, blocked"),
-        ((("passed", 5), ("failed", 6)), "1 rows of silver.chunks by run run-x, blocked"),
+        ((("failed", 5), ("failed", 6)), "1 rows of silver.chunks by run run-x, blocked"),
+        ((("passed", 5), ("failed", 6)), None),
         ((("failed", 5), ("passed", 6)), None),
         ((("passed", 5),), None),
     ],
 )
-def test_rows_go_live_only_when_the_newest_report_of_their_run_accepted_them(
+def test_rows_go_live_only_when_a_report_of_their_run_accepted_them(
     settings: Settings, outcomes: tuple[tuple[str, float], ...], told: str | None
 ) -> None:
     put(settings, NORTH)
     put(settings, EAST)
     root = settings.lake_root
-    renamed = [{**row, "run_id": "run-x"} for row in rows_of_chunks(EAST)]
-    write_rows(root, SILVER_CHUNKS, [{**row, "created_timestamp": at(1)} for row in renamed])
+    rewrite_chunk(settings, EAST, "run-x")
     for verdict, minutes in outcomes:
         write_rows(root, QUALITY_RESULTS, [outcome("run-x", "silver.chunks", verdict, minutes)])
     if told is None:
@@ -200,10 +201,10 @@ def test_rows_go_live_only_when_the_newest_report_of_their_run_accepted_them(
         assert gate(newest(settings), "quality").got == told
 
 
-def rows_of_chunks(item: Item) -> list[dict[str, Any]]:
-    from tests.factories import make_chunk_row
-
-    return [make_chunk_row(item.text, item.source_uri)]
+def rewrite_chunk(settings: Settings, item: Item, run_id: str) -> None:
+    """Write an item's chunk again, as it is, by a run of its own."""
+    row = make_chunk_row(item.text, item.source_uri, run_id=run_id, created_timestamp=at(1))
+    write_rows(settings.lake_root, SILVER_CHUNKS, [row])
 
 
 def test_an_index_that_lacks_a_living_chunk_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
