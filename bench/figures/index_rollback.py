@@ -6,6 +6,7 @@ in this process, and looks as soon as the pointer has flipped: what a service wa
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import median
 
 from bench import made_up
@@ -31,7 +32,7 @@ def measure(scale: Scale) -> Measurement:
         for _ in range(ROUNDS):
             seconds = []
             for version in versions * _TURNS:
-                seconds.append(wall_s(lambda version=version: _flip(settings, follower, version)))
+                seconds.append(wall_s(partial(_flip, settings, follower, version)))
                 told.append((follower.current().manifest.version, version))
             took.append(median(seconds))
         check_equal(all(served == wanted for served, wanted in told), "version that is searched after each flip")
