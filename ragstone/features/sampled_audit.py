@@ -32,30 +32,44 @@ def sampled_differences(settings: Settings, chunk_ids: Sequence[str]) -> list[st
     """Return how chunks and their documents differ online from the lake now, a sentence each, or None.
 
     None means that nothing was ever materialized, so that there is nothing to compare. What is dead in the lake may be
-    online as a tombstone or not at all. Raises RetrievalUnavailableError when Redis does not answer in time.
+    online as a tombstone or not at all. A row that is online as when its table was last materialized does not differ:
+    what came since is still to be brought online. Raises RetrievalUnavailableError when Redis does not answer in time.
     """
     if not has_server(settings):
         return None
     reader = OnlineReader(settings)
     try:
-        if not reader.marker().views and ops.last_run(settings.lake_root, _MATERIALIZE) is None:
+        versions = reader.marker().table_versions()
+        if not versions and ops.last_run(settings.lake_root, _MATERIALIZE) is None:
             return None
-        chunks = _living(settings, SILVER_CHUNKS, chunk_ids)
-        documents = _living(settings, DOCUMENT_ACCESS, sorted({row["document_id"] for row in chunks.values()}))
-        online = reader.read(chunk_ids, list(documents))
+        found = _differences(settings, reader, chunk_ids, {})
+        then = set(_differences(settings, reader, chunk_ids, versions)) if found and versions else set(found)
+        return [difference for difference in found if difference in then]
     finally:
         reader.close()
+
+
+def _differences(
+    settings: Settings, reader: OnlineReader, chunk_ids: Sequence[str], versions: Mapping[str, int]
+) -> list[str]:
+    """Return how rows differ online from the lake at some table versions; a table that is not named, from it now."""
+    chunks = _living(settings, SILVER_CHUNKS, chunk_ids, versions)
+    documents = _living(settings, DOCUMENT_ACCESS, sorted({row["document_id"] for row in chunks.values()}), versions)
+    online = reader.read(chunk_ids, list(documents))
     found = [_chunk_difference(name, chunks.get(name), row) for name, row in zip(chunk_ids, online[0], strict=True)]
     found += [_document_difference(documents[name], row) for name, row in zip(documents, online[1], strict=True)]
     return [difference for difference in found if difference is not None]
 
 
-def _living(settings: Settings, spec: TableSpec, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _living(
+    settings: Settings, spec: TableSpec, keys: Sequence[str], versions: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
     """Return the living rows of some keys, by key."""
     [key] = spec.keys
     wanted = pa.table({key: pa.array(keys, pa.string())})
     history = f"(SELECT * FROM history WHERE {key} IN (SELECT {key} FROM wanted))"
-    rows = read.query(settings.lake_root, state_sql(spec, history), history=spec, wanted=wanted).to_pylist()
+    table = read.relation(settings.lake_root, spec, versions.get(spec.name))
+    rows = read.query(settings.lake_root, state_sql(spec, history), history=table, wanted=wanted).to_pylist()
     return {row[key]: row for row in rows}
 
 

@@ -61,8 +61,8 @@ def check_attempts(folder: Path, attempts: list[dict[str, Any]], code: int) -> N
         assert [bool(each.manifest.failed_gates) for each in listed] == [False] * KEPT, attempt
         assert not list(settings.index_root.glob(f"{BUILDING_PREFIX}*")), attempt
     assert {attempt["code"] for attempt in attempts[:-1]} <= {code, FINISHED}
-    # Whatever came before the flip left the old answer, whatever came after it the new one.
-    assert seen == sorted(seen, key=lambda found: found == after)
+    # A kill before the flip leaves the old answer, one after it the new one. A call that fails may be one of reading.
+    assert code == FAILED or seen == sorted(seen, key=lambda found: found == after)
     assert before in seen
 
 
