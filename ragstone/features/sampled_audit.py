@@ -11,6 +11,7 @@ from ragstone.contracts.state import state_sql
 from ragstone.contracts.tables import DOCUMENT_ACCESS, SILVER_CHUNKS, TableSpec
 from ragstone.features.online import ChunkFeatures, DocumentFeatures, OnlineReader
 from ragstone.lake import ops, read
+from ragstone.runtime.logging import get_logger
 from ragstone.runtime.redis_server import has_server
 from ragstone.runtime.settings import Settings
 
@@ -43,7 +44,14 @@ def sampled_differences(settings: Settings, chunk_ids: Sequence[str]) -> list[st
         if not versions and ops.last_run(settings.lake_root, _MATERIALIZE) is None:
             return None
         found = _differences(settings, reader, chunk_ids, {})
-        then = set(_differences(settings, reader, chunk_ids, versions)) if found and versions else set(found)
+        if not found or not versions:
+            return found
+        try:
+            then = _differences(settings, reader, chunk_ids, versions)
+        except Exception as gone:  # noqa: BLE001  (DuckDB's and Delta's own errors for files that are no more)
+            # A purge or a vacuum took that version: nobody can tell what is only late from what is wrong.
+            get_logger(__name__).warning("online_rows_not_judged", what=str(gone)[:200], differences=len(found))
+            return []
         return [difference for difference in found if difference in then]
     finally:
         reader.close()
