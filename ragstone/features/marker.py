@@ -43,8 +43,8 @@ class Marker:
         return datetime.fromisoformat(self.materialized_at) if self.materialized_at else None
 
     def table_versions(self) -> dict[str, int]:
-        """Return the materialized version of each table, by name."""
-        return {state.table: state.version for state in self.views.values()}
+        """Return the materialized version of each table that there was, by name."""
+        return {state.table: state.version for state in self.views.values() if state.version != ABSENT}
 
 
 NO_MARKER = Marker(definition_hash="", materialized_at="")
