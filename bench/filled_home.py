@@ -80,6 +80,7 @@ def _write_embeddings(settings: Settings) -> None:
     pq.write_table(rows, folder / "rows.parquet")
     frame = open_session(settings).read.parquet(str(folder))
     lake.append(frame, settings.lake_root, task.table, task.transaction)
+    made_up.accept(settings.lake_root, task.table.name)
     shutil.rmtree(folder)
 
 

@@ -141,7 +141,7 @@ def write_chunks(root: Path, passages: Sequence[str], chunk_ids: Sequence[str]) 
         {"document_id": documents, "acl": [["public"]] * len(documents), **version_columns()},
     )
     _write_stats(root, documents)
-    _accept(root, SILVER_CHUNKS.name)
+    accept(root, SILVER_CHUNKS.name)
 
 
 def write_embeddings(
@@ -160,10 +160,10 @@ def write_embeddings(
             "embedding": vector_list(matrix[part]),
         }
         write_columns(root, embeddings(spec.space, spec.dim), {**columns, **version_columns()})
-    _accept(root, embeddings(spec.space, spec.dim).name)
+    accept(root, embeddings(spec.space, spec.dim).name)
 
 
-def _accept(root: Path, dataset: str) -> None:
+def accept(root: Path, dataset: str) -> None:
     """Record that an audit accepted what was written, without which no index of it goes live."""
     outcome = {"kind": "gate", "rule": "RowCount > 0", "outcome": "passed", "failed_rows": 0, "ruleset_hash": "0" * 32}
     columns = {"run_id": ["bench"], "dataset": dataset, **outcome, "recorded_at": WRITTEN_AT}

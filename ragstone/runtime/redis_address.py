@@ -89,7 +89,7 @@ class RedisAddress:
 def parse_redis_url(url: str) -> RedisAddress:
     """Return the address that a `redis.url` names. Raises ConfigError, which shows no password."""
     try:
-        parts = urlsplit(url)
+        parts = _split(url)
         if parts.scheme in _SERVER:
             return _server(parts)
         if parts.scheme in _SENTINEL:
@@ -99,6 +99,13 @@ def parse_redis_url(url: str) -> RedisAddress:
     if parts.scheme in _CLUSTER:
         raise _no_cluster(parts.scheme)
     raise _refused(parts.scheme)
+
+
+def _split(url: str) -> SplitResult:
+    # Not by urlsplit, which takes a list of hosts for a broken IPv6 address on some Pythons.
+    scheme, separator, rest = url.partition("://")
+    netloc, slash, path = rest.partition("/")
+    return SplitResult(scheme.lower() if separator else "", netloc, slash + path, "", "")
 
 
 def _server(parts: SplitResult) -> RedisAddress:

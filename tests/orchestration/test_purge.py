@@ -268,7 +268,8 @@ def test_purging_the_last_document_withdraws_the_index_and_services_say_so_until
         assert SECRET in _ask(client, "What did the potters call the green glaze?")["answer"]
         assert _run(lone)["index"].details["served"] is None
         assert proof.prove(lone, record).findings == []
-        assert not [path for path in lone.index_root.iterdir() if path.is_dir()]
+        assert read_pointer(lone.index_root) is None
+        assert purge_of_index.snapshots_with(lone, KILN.document_id) == []
 
         refused = _wait_until_ready_answers(client, 503)
         assert (refused["type"], refused["next"]) == (

@@ -127,9 +127,10 @@ def take_deleted_items_in_again(patch: Patch) -> None:
     """Promise 8: ingest looks at the item of a deleted document as if it were new."""
     compare = scan._compare
 
-    def forget(connector, landing, item, before):
+    def forget(*given):
+        *rest, before = given
         deleted = before is not None and before.change == "deleted"
-        return compare(connector, landing, item, None if deleted else before)
+        return compare(*rest, None if deleted else before)
 
     patch.setattr(scan, "_compare", forget)
 
