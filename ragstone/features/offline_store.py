@@ -24,7 +24,7 @@ from feast.utils import _get_requested_feature_views_to_features_dict, compute_n
 
 from ragstone.contracts.state import NOW, AsOf, newest_rows_sql, timestamp_literal
 from ragstone.contracts.tables import STATIC_TABLES, TableSpec
-from ragstone.features.labels import TIME_COLUMN, checked_labels
+from ragstone.features.labels import TIME_COLUMN, checked_labels, frame_labels
 from ragstone.features.point_in_time import ViewJoin, join_features
 from ragstone.features.views import chunk_embedding
 from ragstone.lake import read
@@ -261,7 +261,7 @@ def _as_arrow(entity_df: pd.DataFrame | pa.Table | str) -> pa.Table:
     if isinstance(entity_df, pa.Table):
         return entity_df
     if isinstance(entity_df, pd.DataFrame):
-        return pa.Table.from_pandas(entity_df, preserve_index=False)
+        return frame_labels(entity_df)
     raise UsageError(
         "labels cannot be given as SQL", where="entity_df", got=type(entity_df).__name__, wanted="a table of labels"
     )

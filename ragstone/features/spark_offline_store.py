@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import pandas as pd
-import pyarrow as pa
 from feast import FeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.contrib.spark_offline_store.spark import SparkOfflineStore, SparkOfflineStoreConfig
 from feast.infra.offline_stores.offline_store import RetrievalJob
 
-from ragstone.features.labels import checked_labels
+from ragstone.features.labels import checked_labels, frame_labels
 from ragstone.features.offline_store import lake_table, requested_joins
 from ragstone.features.views import ENGAGEMENT
 from ragstone.lake.delta import ensure_table
@@ -85,7 +84,7 @@ class SparkLakeOfflineStore(SparkOfflineStore):
             _, joins = requested_joins(feature_views, feature_refs, full_feature_names)
             keys = [join.label_key for join in joins]
             outputs = [name for join in joins for name in join.outputs.values()]
-            labels = checked_labels(pa.Table.from_pandas(entity_df, preserve_index=False), keys, outputs)
+            labels = checked_labels(frame_labels(entity_df), keys, outputs)
             entity_df = labels.to_pandas()
         return SparkOfflineStore.get_historical_features(
             config,
