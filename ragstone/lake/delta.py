@@ -56,7 +56,7 @@ def open_table(root: Path, spec: TableSpec, version: int | None = None) -> Delta
     if not DeltaTable.is_deltatable(str(path)):
         return None
     table = DeltaTable(str(path), version=version)
-    _check_protocol(table, path)
+    check_protocol(table, path)
     _check_columns(table, path, spec)
     return table
 
@@ -209,7 +209,8 @@ def _open_unchecked(root: Path, spec: TableSpec) -> DeltaTable | None:
     return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
 
 
-def _check_protocol(table: DeltaTable, path: Path) -> None:
+def check_protocol(table: DeltaTable, path: Path) -> None:
+    """Raise ContractError for a table with features that readers outside Spark misread."""
     reader_version = table.protocol().min_reader_version
     if reader_version != _READER_VERSION:
         raise ContractError(
