@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typeguard
+
+if TYPE_CHECKING:
+    from ragstone.features.training_sets import TrainingSets
+
+__all__ = ["TrainingSets"]
 
 _typechecked = typeguard.typechecked
 
@@ -22,3 +27,12 @@ def _typechecked_but_for_feast(target: Any = None, **options: Any) -> Any:
 
 # Here, because no module of this package can be imported, and so import Feast, before it.
 typeguard.typechecked = _typechecked_but_for_feast
+
+
+def __getattr__(name: str) -> Any:
+    """Return `TrainingSets`, which brings Feast, when it is first asked for."""
+    if name == "TrainingSets":
+        from ragstone.features.training_sets import TrainingSets
+
+        return TrainingSets
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
